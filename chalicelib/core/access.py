@@ -1,0 +1,267 @@
+"""Who calls, and what they may do. Default is deny: every endpoint names one of the rules below.
+
+This module owns a device's `access` row, the only thing read to let a handset in. Features change it through the
+functions at the end, which join the caller's transaction.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from typing import ClassVar, Protocol
+
+import msgspec
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+
+from chalicelib.core import http_signatures, oidc
+from chalicelib.core.call import Call
+from chalicelib.core.errors import (
+    AccessDenied,
+    ChangedMeanwhile,
+    ClockSkewed,
+    DeviceBlocked,
+    IdentityRequired,
+    Problem,
+)
+from chalicelib.core.http_signatures import PublicKey
+from chalicelib.core.table import Table
+from chalicelib.core.transaction import UnitOfWork
+
+COMMANDS_WAITING_HEADER = "Facteo-Commands-Waiting"
+
+ROLES = frozenset(
+    {
+        "carrier-support",
+        "dispatcher",
+        "depot-manager",
+        "fleet-admin",
+        "security-officer",
+        "store-manager",
+        "building-manager",
+        "auditor",
+        "ops",
+    }
+)
+EVERYWHERE = "*"
+
+
+class DeviceState(enum.StrEnum):
+    """What a handset may still do; see docs/architecture.md."""
+
+    ENROLLED = "enrolled"
+    QUARANTINED = "quarantined"
+    WIPING = "wiping"
+    RETIRED = "retired"
+
+
+class AccessRow(Table):
+    """What lets a handset in: its key, its enrolment generation, its state, and how far its events have come.
+
+    Events `1..acknowledged_through` have been taken, and those in `beyond`: ranges `from-to` separated by spaces.
+    `revision` changes with each write, so that two writers at once are noticed.
+    """
+
+    table = "access"
+
+    class Meta:
+        pass
+
+    device = UnicodeAttribute(hash_key=True)
+    generation = NumberAttribute()
+    state = UnicodeAttribute()
+    key = UnicodeAttribute()
+    carrier = UnicodeAttribute()
+    depot = UnicodeAttribute()
+    acknowledged_through = NumberAttribute(default=0)
+    beyond = UnicodeAttribute(default="")
+    commands_waiting = NumberAttribute(default=0)
+    revision = NumberAttribute(default=0)
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """Whoever calls. `actor` is how the journal names them."""
+
+    actor: str
+
+    def answer_headers(self) -> dict[str, str]:
+        """Headers that every answer to this caller carries."""
+        return {}
+
+
+class Handset(Principal, frozen=True, kw_only=True):
+    """An enrolled handset in the hands of its carrier. `row` is what was read to let it in."""
+
+    device: str
+    generation: int
+    carrier: str
+    depot: str
+    state: DeviceState
+    row: AccessRow
+
+    def answer_headers(self) -> dict[str, str]:
+        """Whether commands wait, so that the handset asks for them only then."""
+        return {COMMANDS_WAITING_HEADER: str(int(self.row.commands_waiting))}
+
+
+class StaffMember(Principal, frozen=True, kw_only=True):
+    """A member of staff: their roles, and the depots and zones they work for (`depot/…`, `zone/…` or `*`)."""
+
+    roles: frozenset[str]
+    scopes: frozenset[str]
+
+    def reaches(self, depot: str, zone: str = "") -> bool:
+        """Whether this depot, or the zone it lies in, is theirs."""
+        return bool(self.scopes & {EVERYWHERE, f"depot/{depot}", f"zone/{zone}"})
+
+    @property
+    def works_for_zones(self) -> bool:
+        """Whether a depot's zone matters for what they reach."""
+        return any(scope.startswith("zone/") for scope in self.scopes)
+
+
+class ClientSystem(Principal, frozen=True, kw_only=True):
+    """Another system with client credentials, and the scopes that it was given."""
+
+    scopes: frozenset[str]
+
+
+class Rule(Protocol):
+    """Who may call an endpoint. `scheme` is its security scheme in OpenAPI."""
+
+    scheme: ClassVar[str]
+    problems: ClassVar[tuple[type[Problem], ...]]
+
+    def admit(self, call: Call) -> Principal | None:
+        """The caller, or a Problem raised."""
+
+
+class handset(msgspec.Struct, frozen=True, kw_only=True):  # noqa: N801 - reads as a word in declarations
+    """An enrolled handset, its request signed with its key. `blocked_too`: quarantined and wiping ones as well."""
+
+    scheme: ClassVar[str] = "handsetSignature"
+    problems: ClassVar[tuple[type[Problem], ...]] = (IdentityRequired, ClockSkewed, DeviceBlocked)
+    blocked_too: bool = False
+    any_clock: bool = False
+
+    def admit(self, call: Call) -> Handset:
+        """One consistent read: what was revoked a moment ago is refused now."""
+        found: list[AccessRow] = []
+
+        def key_of(device: str) -> PublicKey | None:
+            row = AccessRow.find(device)
+            if row is None:
+                return None
+            found.append(row)
+            return msgspec.json.decode(row.key, type=PublicKey)
+
+        http_signatures.verify(call, key_of, any_clock=self.any_clock)
+        return self._let_in(found[0])
+
+    def _let_in(self, row: AccessRow) -> Handset:
+        state = DeviceState(row.state)
+        if state is DeviceState.RETIRED:
+            raise DeviceBlocked("This handset is retired. Enrol it again.", state=state.value)
+        if state is not DeviceState.ENROLLED and not self.blocked_too:
+            raise DeviceBlocked("This handset is blocked. Call your depot.", state=state.value)
+        return Handset(
+            actor=f"carrier/{row.carrier}",
+            device=row.device,
+            generation=int(row.generation),
+            carrier=row.carrier,
+            depot=row.depot,
+            state=state,
+            row=row,
+        )
+
+
+class staff(msgspec.Struct, frozen=True):  # noqa: N801
+    """A member of staff with one of these roles."""
+
+    scheme: ClassVar[str] = "staffToken"
+    problems: ClassVar[tuple[type[Problem], ...]] = (IdentityRequired, AccessDenied)
+    roles: frozenset[str]
+
+    def __init__(self, *roles: str) -> None:
+        unknown = set(roles) - ROLES
+        if unknown or not roles:
+            raise ValueError(f"unknown or missing roles: {sorted(unknown)}")
+        msgspec.structs.force_setattr(self, "roles", frozenset(roles))
+
+    def admit(self, call: Call) -> StaffMember:
+        """The token's groups are the roles; its scope claim says for which depots and zones."""
+        claims = oidc.claims_of(_bearer(call))
+        roles = frozenset(claims.get("cognito:groups", claims.get("groups", ())))
+        if not roles & self.roles:
+            raise AccessDenied(f"This needs one of the roles {', '.join(sorted(self.roles))}.")
+        scopes = frozenset(str(claims.get("custom:scope", "")).split())
+        return StaffMember(actor=f"staff/{claims['sub']}", roles=roles & ROLES, scopes=scopes)
+
+
+class client(msgspec.Struct, frozen=True):  # noqa: N801
+    """Another system whose client credentials carry this scope (RFC 6749, section 4.4)."""
+
+    scheme: ClassVar[str] = "clientCredentials"
+    problems: ClassVar[tuple[type[Problem], ...]] = (IdentityRequired, AccessDenied)
+    scope: str
+
+    def admit(self, call: Call) -> ClientSystem:
+        """Scopes may carry the name of the resource server in front (`facteo/tracking.read`)."""
+        claims = oidc.claims_of(_bearer(call))
+        scopes = frozenset(name.rpartition("/")[2] for name in str(claims.get("scope", "")).split())
+        if self.scope not in scopes:
+            raise AccessDenied(f"This needs the scope {self.scope}.")
+        return ClientSystem(actor=f"client/{claims.get('client_id', claims['sub'])}", scopes=scopes)
+
+
+class public(msgspec.Struct, frozen=True):  # noqa: N801
+    """Anybody, for the reason given here."""
+
+    scheme: ClassVar[str] = ""
+    problems: ClassVar[tuple[type[Problem], ...]] = ()
+    reason: str
+
+    def admit(self, call: Call) -> None:
+        """No caller is known."""
+
+
+def grant(work: UnitOfWork, row: AccessRow, *, replaces: AccessRow | None) -> None:
+    """Let a newly enrolled device in, with nothing inherited from its former enrolment."""
+    row.revision = int(replaces.revision) + 1 if replaces else 1
+    condition = AccessRow.revision == replaces.revision if replaces else AccessRow.device.does_not_exist()
+    work.put(row, when=condition, otherwise=ChangedMeanwhile("The device was enrolled at the same time."))
+
+
+def set_state(work: UnitOfWork, row: AccessRow, state: DeviceState) -> None:
+    """Change what a device may do, from its next request on."""
+    work.update(
+        row,
+        [AccessRow.state.set(state.value), AccessRow.revision.set(row.revision + 1)],
+        when=AccessRow.revision == row.revision,
+        otherwise=ChangedMeanwhile("The device changed at the same time; read it again."),
+    )
+
+
+def acknowledge(work: UnitOfWork, row: AccessRow, *, through: int, beyond: str) -> None:
+    """Note how far the device's events have been taken. Refused if the row changed since it was read."""
+    work.update(
+        row,
+        [
+            AccessRow.acknowledged_through.set(through),
+            AccessRow.beyond.set(beyond),
+            AccessRow.revision.set(row.revision + 1),
+        ],
+        when=AccessRow.revision == row.revision,
+        otherwise=ChangedMeanwhile("Another sync of this device is under way."),
+    )
+
+
+def rows_of(devices: Iterable[str]) -> dict[str, AccessRow]:
+    """The access rows of those devices that have one."""
+    return {row.device: row for row in AccessRow.find_many(list(devices))}
+
+
+def _bearer(call: Call) -> str:
+    scheme, _, token = call.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise IdentityRequired("Send 'Authorization: Bearer <token>'.")
+    return token

@@ -1,0 +1,31 @@
+"""One botocore session and one client for each service, made at first use with timeouts that fit a request."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import botocore.config
+import botocore.session
+
+_CONFIG = botocore.config.Config(
+    connect_timeout=1, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}
+)
+
+
+@functools.cache
+def session() -> botocore.session.Session:
+    """The process's only botocore session: a second one would cost its loading time again."""
+    return botocore.session.get_session()
+
+
+@functools.cache
+def client(service: str) -> Any:
+    """The process's client for a service, for example `client("sqs")`."""
+    return session().create_client(service, config=_CONFIG)
+
+
+def reset() -> None:
+    """Forget session and clients, so that a test starts from new ones."""
+    session.cache_clear()
+    client.cache_clear()

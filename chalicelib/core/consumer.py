@@ -1,0 +1,141 @@
+"""The same frame for every function that no person calls: queues, the journal's stream, schedules.
+
+A batch is handled whole, which costs the fewest calls; if that fails, each message is handled alone and those
+that fail are reported, so that one bad message never holds back the others. Handlers must therefore be
+idempotent (see `inbox`). Chalice middleware does not run for these functions, and is not used.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from chalice.app import Blueprint
+
+from chalicelib.core import settings as settings_of
+from chalicelib.core import telemetry
+from chalicelib.core.settings import Settings
+
+UNSET_ARN = "arn:aws:sqs:eu-west-3:000000000000:"
+"""Event sources are named in infra/resources.yaml, which replaces these."""
+
+SETTINGS_OF_FUNCTIONS: dict[str, type[Settings]] = {}
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """One message: its id within the batch, its body and its attributes."""
+
+    id: str
+    body: str
+    attributes: dict[str, str] = {}
+
+
+Handler = Callable[[Sequence[Message]], None]
+BatchResult = dict[str, list[dict[str, str]]]
+
+
+def queue(
+    workers: Blueprint, name: str, *, batch_size: int, settings: type[Settings] = Settings
+) -> Callable[[Handler], Handler]:
+    """Declare a handler of the queue `name`; the function carries the handler's name."""
+
+    def declare(handler: Handler) -> Handler:
+        SETTINGS_OF_FUNCTIONS[handler.__name__] = settings
+
+        @functools.wraps(handler)
+        def handle(event: Any) -> BatchResult:
+            return _handle_batch(handler, settings, _queue_messages(event.to_dict()))
+
+        return workers.on_sqs_message(  # type: ignore[no-any-return]
+            queue_arn=UNSET_ARN + name, batch_size=batch_size, name=handler.__name__
+        )(handle)
+
+    return declare
+
+
+def stream(workers: Blueprint, *, batch_size: int, settings: type[Settings] = Settings) -> Callable[[Handler], Handler]:
+    """Declare a handler of the journal's stream; a message's body is the event's JSON."""
+
+    def declare(handler: Handler) -> Handler:
+        SETTINGS_OF_FUNCTIONS[handler.__name__] = settings
+
+        @functools.wraps(handler)
+        def handle(event: Any) -> BatchResult:
+            return _handle_batch(handler, settings, _stream_messages(event.to_dict()))
+
+        return workers.on_dynamodb_record(  # type: ignore[no-any-return]
+            stream_arn=UNSET_ARN + "journal",
+            batch_size=batch_size,
+            starting_position="TRIM_HORIZON",
+            name=handler.__name__,
+        )(handle)
+
+    return declare
+
+
+def schedule(
+    workers: Blueprint, expression: str, *, settings: type[Settings] = Settings
+) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Declare what runs by the clock, for example `"rate(1 minute)"`."""
+
+    def declare(job: Callable[[], None]) -> Callable[[], None]:
+        SETTINGS_OF_FUNCTIONS[job.__name__] = settings
+
+        @functools.wraps(job)
+        def handle(event: Any) -> None:
+            settings_of.load(settings)
+            job()
+
+        return workers.schedule(expression, name=job.__name__)(handle)  # type: ignore[no-any-return]
+
+    return declare
+
+
+def _handle_batch(handler: Handler, settings: type[Settings], messages: Sequence[Message]) -> BatchResult:
+    settings_of.load(settings)
+    failed = _failures(handler, messages)
+    telemetry.logger.info("batch", extra={"worker": handler.__name__, "messages": len(messages), "failed": len(failed)})
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+
+
+def _failures(handler: Handler, messages: Sequence[Message]) -> list[str]:
+    if _succeeds(handler, messages):
+        return []
+    if len(messages) == 1:
+        return [messages[0].id]
+    return [message.id for message in messages if not _succeeds(handler, [message])]
+
+
+def _succeeds(handler: Handler, messages: Sequence[Message]) -> bool:
+    try:
+        handler(messages)
+    except Exception:  # whatever broke, the queue delivers it again, and in the end to the DLQ
+        telemetry.logger.exception(
+            "failed", extra={"worker": handler.__name__, "message_ids": [message.id for message in messages]}
+        )
+        return False
+    return True
+
+
+def _queue_messages(event: Mapping[str, Any]) -> list[Message]:
+    return [
+        Message(
+            id=record["messageId"],
+            body=record["body"],
+            attributes={
+                name: attribute.get("stringValue", "")
+                for name, attribute in record.get("messageAttributes", {}).items()
+            },
+        )
+        for record in event["Records"]
+    ]
+
+
+def _stream_messages(event: Mapping[str, Any]) -> list[Message]:
+    return [
+        Message(id=record["dynamodb"]["SequenceNumber"], body=record["dynamodb"]["NewImage"]["event"]["S"])
+        for record in event["Records"]
+        if "NewImage" in record["dynamodb"]
+    ]

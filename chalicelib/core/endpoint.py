@@ -1,0 +1,203 @@
+"""One declaration for an endpoint: from it come the route, validation, access rule, errors and OpenAPI."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar, get_type_hints
+
+import msgspec
+from chalice.app import Blueprint, Response
+
+from chalicelib.core import call as calls
+from chalicelib.core import telemetry
+from chalicelib.core.access import Principal, Rule
+from chalicelib.core.call import Call
+from chalicelib.core.errors import (
+    BodyTooLarge,
+    InternalError,
+    MediaTypeUnsupported,
+    NotFound,
+    Problem,
+    RequestInvalid,
+)
+from chalicelib.core.schemas import Schema
+
+DEFAULT_BODY_LIMIT = 64 * 1024
+MIB = 1024 * 1024
+
+_BASE_HEADERS = {
+    "Content-Type": "application/json",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+}
+
+ViewT = TypeVar("ViewT", bound=Callable[..., Any])
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that says more than its body: another status, or headers such as an ETag."""
+
+    body: Schema | None = None
+    status: int = 200
+    headers: dict[str, str] = {}
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A declared endpoint. `arguments` are the view's parameters: `request`, `query`, `who`, `call`, path names."""
+
+    method: str
+    path: str
+    view: Callable[..., Any]
+    allow: Rule
+    problems: tuple[type[Problem], ...]
+    status: int
+    body_limit: int
+    arguments: dict[str, Any]
+    returns: Any
+
+    @property
+    def request(self) -> type[Schema] | None:
+        """The struct of the body, if the endpoint takes one."""
+        return self.arguments.get("request")
+
+    @property
+    def query(self) -> type[Schema] | None:
+        """The struct of the query parameters, if the endpoint takes any."""
+        return self.arguments.get("query")
+
+    @property
+    def all_problems(self) -> tuple[type[Problem], ...]:
+        """Every problem that this endpoint may answer with."""
+        own = (RequestInvalid, BodyTooLarge, MediaTypeUnsupported) if self.request else (RequestInvalid,)
+        return tuple(dict.fromkeys((*own, *self.allow.problems, *self.problems, InternalError)))
+
+
+REGISTRY: dict[tuple[str, str], Endpoint] = {}
+"""Every endpoint that was declared, by method and path."""
+
+
+def endpoint(
+    blueprint: Blueprint,
+    route: str,
+    *,
+    allow: Rule,
+    problems: Sequence[type[Problem]] = (),
+    status: int = 200,
+    body_limit: int = DEFAULT_BODY_LIMIT,
+) -> Callable[[ViewT], ViewT]:
+    """Declare a view as the endpoint `route` (`"POST /v1/events"`).
+
+    The view's parameters say what it takes: `request` (a struct: the JSON body), `query` (a struct), `who` (the
+    caller as `allow` knows it), `call` (the whole call), and the names in the path. It returns a struct, an
+    Answer, or None for 204, and raises Problems, those in `problems` among others.
+    """
+    method, path = route.split(" ")
+
+    def declare(view: ViewT) -> ViewT:
+        hints = get_type_hints(view)
+        returns = hints.pop("return", None)
+        declared = Endpoint(
+            method=method,
+            path=path,
+            view=view,
+            allow=allow,
+            problems=tuple(problems),
+            status=status,
+            body_limit=body_limit,
+            arguments={name: hints[name] for name in inspect.signature(view).parameters},
+            returns=returns,
+        )
+        REGISTRY[method, path] = declared
+
+        @functools.wraps(view)
+        def handle(**path_parameters: str) -> Response:
+            return _respond(declared, blueprint.current_request, path_parameters)
+
+        handle.__name__ = f"{method.lower()}_{view.__name__}"
+        blueprint.route(path, methods=[method], content_types=["*/*"])(handle)
+        return view
+
+    return declare
+
+
+def _respond(declared: Endpoint, request: Any, path_parameters: dict[str, str]) -> Response:
+    headers = dict(_BASE_HEADERS)
+    try:
+        answer = _answer(declared, calls.from_request(request, path_parameters), headers)
+    except Problem as problem:
+        return _problem_response(problem, headers)
+    except Exception:  # the one place where a bug becomes an answer
+        telemetry.logger.exception("unhandled", extra={"route": f"{declared.method} {declared.path}"})
+        return _problem_response(InternalError("We have been told; try again in a moment."), headers)
+    return answer
+
+
+def _answer(declared: Endpoint, call: Call, headers: dict[str, str]) -> Response:
+    headers["Facteo-Correlation-Id"] = call.correlation_id
+    with telemetry.correlated(call.correlation_id, route=f"{declared.method} {declared.path}"):
+        with _logged_problems():
+            who = declared.allow.admit(call)
+            headers.update(who.answer_headers() if who else {})
+            result = declared.view(**_arguments(declared, call, who))
+        answer = _as_answer(declared, result)
+        body = msgspec.json.encode(answer.body).decode() if answer.body is not None else ""
+        telemetry.logger.info("answered", extra={"status": answer.status, "actor": who.actor if who else "anybody"})
+        return Response(body=body, status_code=answer.status, headers={**headers, **answer.headers})
+
+
+def _as_answer(declared: Endpoint, result: Any) -> Answer:
+    if isinstance(result, Answer):
+        return result
+    return Answer(status=204) if result is None else Answer(body=result, status=declared.status)
+
+
+def _arguments(declared: Endpoint, call: Call, who: Principal | None) -> dict[str, Any]:
+    given: dict[str, Any] = {"who": who, "call": call}
+    if declared.request:
+        given["request"] = _body(declared, call)
+    if declared.query:
+        given["query"] = _converted(call.query, declared.query)
+    elif call.query:
+        raise RequestInvalid(f"There is no query parameter '{next(iter(call.query))}' here.")
+    for name, value in call.path_parameters.items():
+        given[name] = _converted(value, declared.arguments[name], missing=NotFound)
+    return {name: given[name] for name in declared.arguments}
+
+
+def _body(declared: Endpoint, call: Call) -> Any:
+    if len(call.body) > declared.body_limit:
+        raise BodyTooLarge(f"Send at most {declared.body_limit} bytes.", limit=declared.body_limit)
+    if call.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise MediaTypeUnsupported("Send the body as application/json, with that Content-Type.")
+    try:
+        return msgspec.json.decode(call.body, type=declared.request)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestInvalid(f"The body cannot be read: {error}.") from error
+
+
+def _converted(value: Any, kind: Any, missing: type[Problem] = RequestInvalid) -> Any:
+    try:
+        return msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise missing(f"The request's address does not fit: {error}.") from error
+
+
+@contextmanager
+def _logged_problems() -> Iterator[None]:
+    """Problems are expected: they go to the log as information, without a trace."""
+    try:
+        yield
+    except Problem as problem:
+        telemetry.logger.info("refused", extra={"problem": problem.slug(), "status": problem.status})
+        raise
+
+
+def _problem_response(problem: Problem, headers: dict[str, str]) -> Response:
+    return Response(
+        body=msgspec.json.encode(problem.to_dict()).decode(),
+        status_code=problem.status,
+        headers={**headers, **problem.headers, "Content-Type": "application/problem+json"},
+    )

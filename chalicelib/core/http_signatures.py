@@ -1,0 +1,126 @@
+"""HTTP Message Signatures (RFC 9421) with Content-Digest (RFC 9530), as every handset request carries them.
+
+We fix what must be covered: a request that covers less is refused, and the algorithm is ours, not the caller's.
+"""
+
+from __future__ import annotations
+
+import base64
+import urllib.parse
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric import ec
+from http_message_signatures import (
+    HTTPMessageVerifier,
+    HTTPSignatureKeyResolver,
+    InvalidSignature,
+    algorithms,
+)
+
+from chalicelib.core import clock, settings
+from chalicelib.core.call import Call
+from chalicelib.core.errors import ClockSkewed, IdentityRequired, RequestInvalid
+from chalicelib.core.settings import Settings
+
+CLOCK_TOLERANCE = timedelta(minutes=5)
+COVERED = ("@method", "@authority", "@path")
+
+
+class SignatureSettings(Settings, frozen=True, kw_only=True):
+    """`authority` is the public host name (and port) of the API, which signatures cover."""
+
+    authority: str
+
+
+class PublicKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A P-256 public key as JWK (RFC 7517, RFC 7518 section 6.2)."""
+
+    crv: str
+    kty: str
+    x: str
+    y: str
+
+    def opened(self) -> ec.EllipticCurvePublicKey:
+        """The key itself. Raises RequestInvalid if it is not a point of P-256."""
+        if (self.kty, self.crv) != ("EC", "P-256"):
+            raise RequestInvalid("The public key must be a JWK with kty EC and crv P-256.")
+        try:
+            return ec.EllipticCurvePublicNumbers(_coordinate(self.x), _coordinate(self.y), ec.SECP256R1()).public_key()
+        except ValueError as error:
+            raise RequestInvalid("The public key's x and y are not a point of the curve P-256.") from error
+
+
+class _Verifier(HTTPMessageVerifier):
+    """The library looks at the machine's clock; ours is checked below, so its tolerance is opened wide."""
+
+    max_clock_skew = timedelta(days=365 * 50)
+
+
+class _OneKey(HTTPSignatureKeyResolver):
+    def __init__(self, find: Callable[[str], PublicKey | None]) -> None:
+        self._find = find
+
+    def resolve_public_key(self, key_id: str) -> ec.EllipticCurvePublicKey | None:
+        key = self._find(key_id)
+        return key.opened() if key else None
+
+    def resolve_private_key(self, key_id: str) -> None:
+        raise NotImplementedError("The server verifies; it has no handset's private key.")
+
+
+class _Message(msgspec.Struct):
+    method: str
+    url: str
+    headers: dict[str, str]
+
+
+def verify(call: Call, find_key: Callable[[str], PublicKey | None], *, any_clock: bool = False) -> None:
+    """Check the signature of a call with the key that `find_key` gives for its `keyid`.
+
+    Raises IdentityRequired for a signature that is missing, wrong or covers too little, and ClockSkewed (with
+    our time) when `created` is more than 5 minutes from now, unless `any_clock`.
+    """
+    verifier = _Verifier(signature_algorithm=algorithms.ECDSA_P256_SHA256, key_resolver=_OneKey(find_key))
+    try:
+        results = verifier.verify(_message(call), max_age=None, require_components=_required(call), body=call.body)
+    except (InvalidSignature, ValueError) as error:
+        raise _refused(str(error)) from error
+    parameters = results[0].parameters
+    if "created" not in parameters or "nonce" not in parameters:
+        raise _refused("created and nonce must be among its parameters")
+    if not any_clock:
+        _check_clock(parameters["created"])
+
+
+def _message(call: Call) -> _Message:
+    authority = settings.load(SignatureSettings).authority
+    query = urllib.parse.urlencode(call.query, quote_via=urllib.parse.quote)
+    return _Message(
+        method=call.method,
+        url=f"https://{authority}{call.path}" + (f"?{query}" if query else ""),
+        headers=call.headers,
+    )
+
+
+def _required(call: Call) -> list[str]:
+    parameters = [f'"@query-param";name="{name}"' for name in call.query]
+    return [*COVERED, *parameters, *(["content-digest"] if call.body else [])]
+
+
+def _check_clock(created: Any) -> None:
+    now = clock.now()
+    if abs(datetime.fromtimestamp(created, UTC) - now) > CLOCK_TOLERANCE:
+        raise ClockSkewed("Correct the clock by server_time, sign again and send again.", server_time=clock.stamp(now))
+
+
+def _refused(reason: str) -> IdentityRequired:
+    return IdentityRequired(
+        f"The request's signature is refused: {reason}. See docs/protocol.md for what it must cover."
+    )
+
+
+def _coordinate(text: str) -> int:
+    return int.from_bytes(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), "big")

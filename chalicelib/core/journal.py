@@ -1,0 +1,91 @@
+"""The journal: the truth. Append happens in a unit of work (`transaction`), reading here.
+
+Every event id is also held by a guard row, so that an id names one event in the whole journal and a repeat is
+told from a reuse. Rows carry the hour they were received in, spread over shards, as an index for replay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from pynamodb.attributes import UnicodeAttribute
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
+
+from chalicelib.core import clock, events
+from chalicelib.core.events import Event
+from chalicelib.core.table import Table
+
+TIME_SHARDS = 16
+
+
+class _ByTime(GlobalSecondaryIndex["JournalRow"]):
+    class Meta:
+        index_name = "by-time"
+        projection = AllProjection()
+
+    bucket = UnicodeAttribute(hash_key=True)
+    position = UnicodeAttribute(range_key=True)
+
+
+class JournalRow(Table):
+    """One event under its subject. `bucket` and `position` place it in the time index."""
+
+    table = "journal"
+
+    class Meta:
+        pass
+
+    subject = UnicodeAttribute(hash_key=True)
+    id = UnicodeAttribute(range_key=True)
+    type = UnicodeAttribute()
+    event = UnicodeAttribute()
+    bucket = UnicodeAttribute()
+    position = UnicodeAttribute()
+    by_time = _ByTime()
+
+    @classmethod
+    def of(cls, event: Event) -> JournalRow:
+        """The row that holds this event."""
+        return cls(
+            subject=event.subject,
+            id=event.id,
+            type=event.type,
+            event=events.encode(event),
+            bucket=_bucket(event),
+            position=f"{clock.stamp(event.receivedat)}#{event.id}",
+        )
+
+
+class EventIdRow(Table):
+    """The guard of an event id: what it names, and for a refused event the problem it was refused with."""
+
+    table = "event-ids"
+
+    class Meta:
+        pass
+
+    id = UnicodeAttribute(hash_key=True)
+    subject = UnicodeAttribute()
+    fingerprint = UnicodeAttribute()
+    refusal = UnicodeAttribute(default="")
+
+
+def read(subject: str) -> list[Event]:
+    """Every event of a subject, oldest id first: one strongly consistent query for each MiB of history."""
+    return [events.decode(row.event) for row in JournalRow.query(subject, consistent_read=True)]
+
+
+def lookup(event_ids: Iterable[str]) -> dict[str, EventIdRow]:
+    """The guards of those ids that the journal knows: one call for each 100."""
+    distinct: Sequence[str] = list(dict.fromkeys(event_ids))
+    return {row.id: row for row in EventIdRow.find_many(distinct)}
+
+
+def hour_buckets(hour: datetime) -> list[str]:
+    """The keys of the time index under which the events received in that hour stand."""
+    return [f"{hour.astimezone(UTC):%Y-%m-%dT%H}#{shard:x}" for shard in range(TIME_SHARDS)]
+
+
+def _bucket(event: Event) -> str:
+    return hour_buckets(event.receivedat)[int(event.id[-1], 16) % TIME_SHARDS]

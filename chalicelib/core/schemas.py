@@ -1,0 +1,14 @@
+"""The shapes that every feature's requests, answers and events are built from."""
+
+from __future__ import annotations
+
+from typing import NewType
+
+import msgspec
+
+Sealed = NewType("Sealed", str)
+"""Personal data as ciphertext (see `core.keyring`): never readable without its subject's data key."""
+
+
+class Schema(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every body that crosses the edge: immutable, keyword only, unknown fields refused."""

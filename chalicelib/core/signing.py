@@ -1,0 +1,58 @@
+"""What the back office signs: JWS (RFC 7515, ES256) by a P-256 key that never leaves KMS."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from chalicelib.core import aws
+from chalicelib.core.schemas import Schema
+from chalicelib.core.settings import physical_name
+
+_COORDINATE_BYTES = 32
+_SPKI_PREFIX_BYTES = 27
+"""A P-256 SubjectPublicKeyInfo is 26 fixed bytes, 0x04, then X and Y (RFC 5480)."""
+
+
+def sign(payload: Schema) -> str:
+    """The payload as a compact JWS. `kid` names the key in `public_keys`."""
+    header = msgspec.json.encode({"alg": "ES256", "kid": public_keys()[0]["kid"]})
+    signing_input = f"{base64url(header)}.{base64url(msgspec.json.encode(payload))}"
+    der = aws.client("kms").sign(
+        KeyId=_key(),
+        Message=hashlib.sha256(signing_input.encode()).digest(),
+        MessageType="DIGEST",
+        SigningAlgorithm="ECDSA_SHA_256",
+    )["Signature"]
+    r, s = decode_dss_signature(der)
+    raw = r.to_bytes(_COORDINATE_BYTES, "big") + s.to_bytes(_COORDINATE_BYTES, "big")
+    return f"{signing_input}.{base64url(raw)}"
+
+
+@functools.cache
+def public_keys() -> list[dict[str, str]]:
+    """Our public keys as JWK (RFC 7517); `kid` is the thumbprint (RFC 7638)."""
+    spki: bytes = aws.client("kms").get_public_key(KeyId=_key())["PublicKey"]
+    x, y = spki[_SPKI_PREFIX_BYTES : _SPKI_PREFIX_BYTES + 32], spki[_SPKI_PREFIX_BYTES + 32 :]
+    key = {"crv": "P-256", "kty": "EC", "x": base64url(x), "y": base64url(y)}
+    return [{**key, "kid": thumbprint(key), "alg": "ES256", "use": "sig"}]
+
+
+def thumbprint(key: dict[str, Any]) -> str:
+    """The SHA-256 thumbprint of a P-256 JWK (RFC 7638): base64url without padding."""
+    required = {name: key[name] for name in ("crv", "kty", "x", "y")}
+    return base64url(hashlib.sha256(msgspec.json.encode(required, order="sorted")).digest())
+
+
+def base64url(raw: bytes) -> str:
+    """Base64url without padding (RFC 7515, section 2)."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _key() -> str:
+    return f"alias/{physical_name('signing')}"

@@ -1,0 +1,65 @@
+"""The base of every PynamoDB model: one client for the process and names that carry the stage.
+
+PynamoDB would make a client for each model class (50 ms of CPU and a TLS pool each); here they share one.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, TypeVar
+
+from pynamodb.connection import Connection
+from pynamodb.connection.table import TableConnection
+from pynamodb.exceptions import DoesNotExist
+from pynamodb.models import Model
+
+from chalicelib.core import aws
+from chalicelib.core.settings import physical_name
+
+CONNECT_TIMEOUT_SECONDS = 1
+READ_TIMEOUT_SECONDS = 3
+RETRIES = 2
+
+RowT = TypeVar("RowT", bound="Table")
+
+
+@functools.cache
+def shared_connection() -> Connection:
+    """The connection that all models and transactions use. At worst 3 x (1 + 3) s, below the gateway's 29 s."""
+    connection = Connection(
+        connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
+        read_timeout_seconds=READ_TIMEOUT_SECONDS,
+        max_retry_attempts=RETRIES,
+    )
+    connection._local.session = aws.session()
+    return connection
+
+
+class Table(Model):
+    """A row of one of our tables. `table` is the short name; the deployed one carries the stage."""
+
+    table: ClassVar[str]
+
+    class Meta:
+        pass
+
+    @classmethod
+    def _get_connection(cls) -> TableConnection:
+        cls.Meta.table_name = physical_name(cls.table)  # type: ignore[attr-defined]
+        connection = super()._get_connection()
+        connection.connection._client = shared_connection().client
+        return connection
+
+    @classmethod
+    def find(cls: type[RowT], hash_key: Any, range_key: Any = None, *, consistent: bool = True) -> RowT | None:
+        """The row with that key, or None. One read, strongly consistent unless said otherwise."""
+        try:
+            return cls.get(hash_key, range_key, consistent_read=consistent)
+        except DoesNotExist:
+            return None
+
+    @classmethod
+    def find_many(cls: type[RowT], keys: Sequence[Any]) -> Iterable[RowT]:
+        """The rows with those keys that exist, in no order: one call for each 100 keys, strongly consistent."""
+        return cls.batch_get(keys, consistent_read=True) if keys else ()

@@ -1,0 +1,228 @@
+"""What is said of a postal item: the bodies of its events, and what a reader of its history gets back."""
+
+from __future__ import annotations
+
+import enum
+from datetime import date, datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from chalicelib.core.schemas import Sealed, Schema
+
+Text35 = Annotated[str, Meta(max_length=35)]
+
+
+class Step(enum.StrEnum):
+    """Where a scan happens on an item's way."""
+
+    TAKEN_IN_CHARGE = "taken-in-charge"
+    AT_DEPOT = "at-depot"
+    OUT_FOR_DELIVERY = "out-for-delivery"
+    PRESENTED = "presented"
+
+
+class Recipient(enum.StrEnum):
+    """Who, or what, took the item in without a signature."""
+
+    ADDRESSEE = "addressee"
+    LETTER_BOX = "letter-box"
+    CARETAKER = "caretaker"
+    NEIGHBOUR = "neighbour"
+
+
+class Cause(enum.StrEnum):
+    """Why an item was not delivered."""
+
+    ABSENT = "absent"
+    NO_ACCESS = "no-access"
+    ADDRESS_INCOMPLETE = "address-incomplete"
+    ADDRESS_INFORMATION_MISSING = "address-information-missing"
+    UNKNOWN_AT_ADDRESS = "unknown-at-address"
+    REFUSED = "refused"
+    REFUSED_DAMAGED = "refused-damaged"
+    REFUSED_LATE = "refused-late"
+    REFUSED_PAYMENT = "refused-payment"
+    NOT_FOUND = "not-found"
+
+
+class HeldAt(enum.StrEnum):
+    """Where a held item (instance) waits for its addressee."""
+
+    POST_OFFICE = "post-office"
+    POST_OFFICE_AFTER_NOTICE = "post-office-after-notice"
+    PICKUP_POINT = "pickup-point"
+
+
+class Barcode(Schema):
+    """What the carrier's handset read, before anything was made of it."""
+
+    raw: Annotated[str, Meta(min_length=1, max_length=512)]
+    symbology: Annotated[str, Meta(max_length=32)] = "unknown"
+    manual_entry: bool = False
+
+
+class Addressee(Schema):
+    """Who an item is for and where (personal data: stored sealed only). Lines as in NF Z10-011."""
+
+    name: Text35 = ""
+    company: Text35 = ""
+    apartment: Text35 = ""
+    building: Text35 = ""
+    street: Text35 = ""
+    hamlet: Text35 = ""
+    postcode: Annotated[str, Meta(max_length=9)] = ""
+    town: Text35 = ""
+    country: Annotated[str, Meta(min_length=2, max_length=2)] = "FR"
+    door_code: Annotated[str, Meta(max_length=8)] = ""
+    building_code: Annotated[str, Meta(max_length=8)] = ""
+    intercom: Annotated[str, Meta(max_length=30)] = ""
+    instructions: Annotated[str, Meta(max_length=75)] = ""
+    phone: Annotated[str, Meta(max_length=20)] = ""
+    mobile: Annotated[str, Meta(max_length=20)] = ""
+    email: Annotated[str, Meta(max_length=80)] = ""
+
+
+class Announcement(Schema):
+    """A sender's announcement of one item, as read from a legacy file. Money in cents, weight in grams."""
+
+    item: str
+    client: str
+    deposit_slip: str
+    product: str
+    reference: str
+    handed_over_on: date
+    weight_grams: int
+    delivery_postcode: str
+    addressee: Addressee
+    cash_on_delivery_cents: int = 0
+    insured_value_cents: int = 0
+    recommendation: str = ""
+    acknowledgement_of_receipt: bool = False
+    pickup_point: str = ""
+
+
+class Announced(Schema):
+    """`facteo.item.announced`: the announcement with its addressee sealed under the item's data key."""
+
+    item: str
+    client: str
+    deposit_slip: str
+    product: str
+    reference: str
+    handed_over_on: date
+    weight_grams: int
+    delivery_postcode: str
+    addressee: Sealed
+    cash_on_delivery_cents: int = 0
+    insured_value_cents: int = 0
+    recommendation: str = ""
+    acknowledgement_of_receipt: bool = False
+    pickup_point: str = ""
+
+
+class Scanned(Schema):
+    """`facteo.item.scanned`: the item was seen at a step of its way (flashage)."""
+
+    barcode: Barcode
+    step: Step
+
+
+class Delivered(Schema):
+    """`facteo.item.delivered`: handed over without a signature."""
+
+    barcode: Barcode
+    recipient: Recipient = Recipient.ADDRESSEE
+
+
+class NotDelivered(Schema):
+    """`facteo.item.not-delivered`: an attempt that failed, and why."""
+
+    barcode: Barcode
+    cause: Cause
+
+
+class Held(Schema):
+    """`facteo.item.held`: kept for the addressee (instance), until the given day where it is known."""
+
+    barcode: Barcode
+    place: HeldAt
+    until: date | None = None
+
+
+class Returned(Schema):
+    """`facteo.item.returned`: on its way back to the sender."""
+
+    barcode: Barcode
+    cause: Cause
+
+
+class Redirected(Schema):
+    """`facteo.item.redirected`: forwarded to another address at the addressee's request (réexpédition)."""
+
+    barcode: Barcode
+
+
+class Corrected(Schema):
+    """`facteo.item.corrected`: the named event of this item did not happen. What did comes as its own event."""
+
+    corrects: str
+    reason: Annotated[str, Meta(min_length=3, max_length=200)]
+
+
+ItemFact = Announced | Scanned | Delivered | NotDelivered | Held | Returned | Redirected | Corrected
+
+EVENT_TYPES: dict[str, type[Schema]] = {
+    "facteo.item.announced": Announced,
+    "facteo.item.scanned": Scanned,
+    "facteo.item.delivered": Delivered,
+    "facteo.item.not-delivered": NotDelivered,
+    "facteo.item.held": Held,
+    "facteo.item.returned": Returned,
+    "facteo.item.redirected": Redirected,
+    "facteo.item.corrected": Corrected,
+}
+
+
+class Status(enum.StrEnum):
+    """What an item is, as its events say."""
+
+    UNKNOWN = "unknown"
+    ANNOUNCED = "announced"
+    TAKEN_IN_CHARGE = "taken-in-charge"
+    AT_DEPOT = "at-depot"
+    OUT_FOR_DELIVERY = "out-for-delivery"
+    PRESENTED = "presented"
+    NOT_DELIVERED = "not-delivered"
+    HELD = "held"
+    REDIRECTED = "redirected"
+    RETURNED = "returned"
+    DELIVERED = "delivered"
+
+
+class HistoryEntry(Schema):
+    """One event of an item's history: what, when (the handset's time, the corrected one, ours), who and where."""
+
+    id: str
+    type: str
+    at: datetime
+    device_time: datetime | None
+    received_at: datetime
+    actor: str
+    data: msgspec.Raw
+    place: str = ""
+    voided_by: str | None = None
+    flags: tuple[str, ...] = ()
+
+
+class ItemHistory(Schema):
+    """Everything known of an item. `contradictions` holds ids of events that came after a final one."""
+
+    item: str
+    status: Status
+    final: bool
+    events: tuple[HistoryEntry, ...]
+    contradictions: tuple[str, ...] = ()
+    announcement: Announced | None = None
+    addressee: Addressee | None = None

@@ -1,0 +1,20 @@
+"""moto comes first: a client made before it would talk to the real cloud."""
+
+import moto  # isort: skip  # noqa: F401
+
+import os
+
+os.environ |= {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": "eu-west-3",
+    "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled",
+    "FACTEO_STAGE": "test",
+    "FACTEO_AUTHORITY": "api.facteo.test",
+    "FACTEO_OIDC_ISSUER": "https://login.facteo.test",
+    "FACTEO_OIDC_AUDIENCE": "staff-web tracking-site",
+    "POWERTOOLS_LOG_LEVEL": "WARNING",
+    "POWERTOOLS_METRICS_NAMESPACE": "Facteo",
+}
+
+pytest_plugins = ["tests.support.fixtures"]

@@ -1,0 +1,116 @@
+"""The in-process cloud of the tests: moto with our tables, queues, bucket and keys.
+
+Tables are made from the models; an architecture test holds the models against the deployed template.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import moto
+
+from chalicelib.core import aws, keyring, oidc, settings, signing, table
+from chalicelib.core.table import Table
+
+QUEUES = ("inbox", "slices", "tracking", "sorting")
+BUCKET = "facteo-test-inbox"
+
+
+class Cloud:
+    """What tests ask of the cloud besides what the product does."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+        aws.session().register("before-call.dynamodb", self._count)
+
+    def _count(self, model: Any, **_: Any) -> None:
+        self.calls[model.name] += 1
+
+    def messages(self, queue: str) -> list[dict[str, Any]]:
+        """Take everything that waits in a queue."""
+        sqs, url, taken = aws.client("sqs"), os.environ[f"FACTEO_{queue.upper()}_QUEUE"], []
+        while batch := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]).get(
+            "Messages"
+        ):
+            for message in batch:
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            taken += batch
+        return taken
+
+    @contextmanager
+    def counting(self) -> Iterator[Counter[str]]:
+        """Count the DynamoDB calls made within the block, by operation."""
+        self.calls.clear()
+        yield self.calls
+
+
+@contextmanager
+def mocked() -> Iterator[None]:
+    """moto for the whole session, with what never changes."""
+    with moto.mock_aws():
+        sqs, s3, kms = (_client(name) for name in ("sqs", "s3", "kms"))
+        for name in QUEUES:
+            os.environ[f"FACTEO_{name.upper()}_QUEUE"] = sqs.create_queue(QueueName=f"facteo-test-{name}")["QueueUrl"]
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-3"})
+        s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        os.environ["FACTEO_BUCKET"] = BUCKET
+        _key(kms, "personal-data")
+        _key(kms, "signing", KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+        yield
+
+
+@contextmanager
+def emptied() -> Iterator[Cloud]:
+    """An empty cloud with new clients, so that nothing is left of the test before."""
+    _forget_everything()
+    client = _client("dynamodb")
+    for name in client.list_tables()["TableNames"]:
+        client.delete_table(TableName=name)
+    for model in _one_model_per_table():
+        model.create_table(read_capacity_units=1, write_capacity_units=1)
+    cloud = Cloud()
+    for queue in QUEUES:
+        _client("sqs").purge_queue(QueueUrl=os.environ[f"FACTEO_{queue.upper()}_QUEUE"])
+    yield cloud
+    _forget_everything()
+
+
+def all_models() -> list[type[Table]]:
+    """Every model of the product, with those that share a table."""
+    import app  # noqa: F401, PLC0415 - importing it declares what the API uses
+    from tests.support import workers  # noqa: F401, PLC0415
+
+    return _subclasses(Table)
+
+
+def _subclasses(model: type[Table]) -> list[type[Table]]:
+    direct = [child for child in model.__subclasses__() if "table" in child.__dict__ or hasattr(child, "table")]
+    return [leaf for child in direct for leaf in (_subclasses(child) or [child])]
+
+
+def _one_model_per_table() -> list[type[Table]]:
+    return list({model.table: model for model in all_models()}.values())
+
+
+def _key(kms: Any, name: str, **kwargs: Any) -> None:
+    key_id = kms.create_key(**kwargs)["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName=f"alias/facteo-test-{name}", TargetKeyId=key_id)
+
+
+def _client(service: str) -> Any:
+    return aws.client(service)
+
+
+def _forget_everything() -> None:
+    aws.reset()
+    table.shared_connection.cache_clear()
+    keyring.forget()
+    oidc.forget()
+    signing.public_keys.cache_clear()
+    settings.load.cache_clear()
+    for model in _subclasses(Table):
+        model._connection = None

@@ -1,0 +1,45 @@
+"""The fixtures that every test may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import cloud
+from tests.support.api import Api
+from tests.support.clock import FakeClock
+from tests.support.tokens import TokenIssuer
+
+
+@pytest.fixture
+def clock() -> Iterator[FakeClock]:
+    """A clock that stands at 2026-11-23 08:00 in Paris until a test moves it."""
+    with FakeClock().running() as fake:
+        yield fake
+
+
+@pytest.fixture(scope="session")
+def _moto() -> Iterator[None]:
+    with cloud.mocked():
+        yield
+
+
+@pytest.fixture
+def aws(_moto: None, clock: FakeClock) -> Iterator[cloud.Cloud]:
+    """An empty back office in an in-process cloud: tables, queues, bucket and keys."""
+    with cloud.emptied() as fresh:
+        yield fresh
+
+
+@pytest.fixture(scope="session")
+def issuer() -> Iterator[TokenIssuer]:
+    """An identity provider whose key set is served on 127.0.0.1."""
+    with TokenIssuer.serving() as running:
+        yield running
+
+
+@pytest.fixture
+def api(aws: cloud.Cloud, issuer: TokenIssuer, clock: FakeClock) -> Api:
+    """The API, called in process through Chalice's test client."""
+    return Api(issuer, clock)
