@@ -1,5 +1,24 @@
-"""Composition only: one Chalice application and the features' blueprints."""
+"""Composition only: one Chalice application and the features' blueprints.
+
+Workers are functions of their own: their blueprints give the template their names, and at run time Lambda imports
+their modules without this one.
+"""
+
+from __future__ import annotations
 
 from chalice.app import Chalice
 
-app = Chalice(app_name="facteo")
+from chalicelib.connectors.importer.routes import routes as importer_routes
+from chalicelib.connectors.importer.workers import workers as importer_workers
+from chalicelib.items.routes import routes as items_routes
+from chalicelib.people.routes import routes as people_routes
+from chalicelib.rounds.routes import routes as rounds_routes
+from chalicelib.rounds.workers import workers as rounds_workers
+from chalicelib.sync.routes import routes as sync_routes
+
+ROUTES = (people_routes, importer_routes, items_routes, rounds_routes, sync_routes)
+WORKERS = (importer_workers, rounds_workers)
+
+app = Chalice(app_name="facteo", debug=False)
+for blueprint in (*ROUTES, *WORKERS):
+    app.register_blueprint(blueprint)

@@ -174,18 +174,16 @@ class handset(msgspec.Struct, frozen=True, kw_only=True):  # noqa: N801 - reads 
         )
 
 
-class staff(msgspec.Struct, frozen=True):  # noqa: N801
+class staff:  # noqa: N801
     """A member of staff with one of these roles."""
 
     scheme: ClassVar[str] = "staffToken"
     problems: ClassVar[tuple[type[Problem], ...]] = (IdentityRequired, AccessDenied)
-    roles: frozenset[str]
 
     def __init__(self, *roles: str) -> None:
-        unknown = set(roles) - ROLES
-        if unknown or not roles:
-            raise ValueError(f"unknown or missing roles: {sorted(unknown)}")
-        msgspec.structs.force_setattr(self, "roles", frozenset(roles))
+        if not roles or set(roles) - ROLES:
+            raise ValueError(f"name at least one role, of {sorted(ROLES)}")
+        self.roles = frozenset(roles)
 
     def admit(self, call: Call) -> StaffMember:
         """The token's groups are the roles; its scope claim says for which depots and zones."""
@@ -253,6 +251,14 @@ def acknowledge(work: UnitOfWork, row: AccessRow, *, through: int, beyond: str) 
         when=AccessRow.revision == row.revision,
         otherwise=ChangedMeanwhile("Another sync of this device is under way."),
     )
+
+
+def current(handset: Handset) -> AccessRow:
+    """The row that let this handset in, as it is now. Raises DeviceBlocked if it would not let it in any more."""
+    row = AccessRow.get(handset.device, consistent_read=True)
+    if row.state == DeviceState.RETIRED or int(row.generation) != handset.generation:
+        raise DeviceBlocked("This enrolment has ended. Enrol the handset again.", state=row.state)
+    return row
 
 
 def rows_of(devices: Iterable[str]) -> dict[str, AccessRow]:

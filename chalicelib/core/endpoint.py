@@ -40,7 +40,7 @@ ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """An answer that says more than its body: another status, or headers such as an ETag."""
 
-    body: Schema | None = None
+    body: Any = None
     status: int = 200
     headers: dict[str, str] = {}
 
@@ -87,18 +87,20 @@ def endpoint(
     problems: Sequence[type[Problem]] = (),
     status: int = 200,
     body_limit: int = DEFAULT_BODY_LIMIT,
+    returns: Any = None,
 ) -> Callable[[ViewT], ViewT]:
     """Declare a view as the endpoint `route` (`"POST /v1/events"`).
 
     The view's parameters say what it takes: `request` (a struct: the JSON body), `query` (a struct), `who` (the
     caller as `allow` knows it), `call` (the whole call), and the names in the path. It returns a struct, an
-    Answer, or None for 204, and raises Problems, those in `problems` among others.
+    Answer (`returns` then names its body's struct), or None for 204, and raises Problems, those in `problems` among
+    others.
     """
     method, path = route.split(" ")
 
     def declare(view: ViewT) -> ViewT:
         hints = get_type_hints(view)
-        returns = hints.pop("return", None)
+        returned = hints.pop("return", None)
         declared = Endpoint(
             method=method,
             path=path,
@@ -108,7 +110,7 @@ def endpoint(
             status=status,
             body_limit=body_limit,
             arguments={name: hints[name] for name in inspect.signature(view).parameters},
-            returns=returns,
+            returns=returns or returned,
         )
         REGISTRY[method, path] = declared
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from chalicelib.core import clock
@@ -14,6 +14,7 @@ UUID7_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-
 _UUID7 = re.compile(UUID7_PATTERN)
 
 _RANDOM_BITS = 74
+_LAST_MILLISECOND = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1000)
 
 
 def new(at: datetime | None = None) -> str:
@@ -25,6 +26,11 @@ def derived(at: datetime, *parts: str) -> str:
     """The one UUIDv7 that belongs to these parts at that moment: made again, it is the same."""
     digest = hashlib.sha256("\x1f".join(parts).encode()).digest()
     return _build(at, int.from_bytes(digest, "big") % (1 << _RANDOM_BITS))
+
+
+def moment(uuid7: str) -> datetime:
+    """The moment that a UUIDv7 carries, to the millisecond; the last one that can be written for any beyond it."""
+    return datetime.fromtimestamp(min(UUID(uuid7).int >> 80, _LAST_MILLISECOND) / 1000, UTC)
 
 
 def is_uuid7(text: str) -> bool:

@@ -97,7 +97,8 @@ def create(work: UnitOfWork, subject: str, *, keep_until: date) -> DataKey:
         destroy_on=keep_until.isoformat(),
         destroy_bucket=keep_until.isoformat(),
     )
-    work.put(row, unless_exists=ChangedMeanwhile("The subject has a key already."))
+    free = KeyRow.subject.does_not_exist() | (KeyRow.destroy_on < clock.today().isoformat())
+    work.put(row, when=free, otherwise=ChangedMeanwhile("The subject has a key already."))
     return DataKey(subject, secret)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from chalicelib.core.schemas import Sealed, Schema
+from chalicelib.core.schemas import Schema, Sealed
 
 Text35 = Annotated[str, Meta(max_length=35)]
 
@@ -55,7 +55,7 @@ class HeldAt(enum.StrEnum):
     PICKUP_POINT = "pickup-point"
 
 
-class Barcode(Schema):
+class Barcode(Schema, frozen=True):
     """What the carrier's handset read, before anything was made of it."""
 
     raw: Annotated[str, Meta(min_length=1, max_length=512)]
@@ -63,10 +63,10 @@ class Barcode(Schema):
     manual_entry: bool = False
 
 
-class Addressee(Schema):
+class Addressee(Schema, frozen=True):
     """Who an item is for and where (personal data: stored sealed only). Lines as in NF Z10-011."""
 
-    name: Text35 = ""
+    name: Annotated[str, Meta(max_length=37)] = ""
     company: Text35 = ""
     apartment: Text35 = ""
     building: Text35 = ""
@@ -84,7 +84,7 @@ class Addressee(Schema):
     email: Annotated[str, Meta(max_length=80)] = ""
 
 
-class Announcement(Schema):
+class Announcement(Schema, frozen=True):
     """A sender's announcement of one item, as read from a legacy file. Money in cents, weight in grams."""
 
     item: str
@@ -103,7 +103,7 @@ class Announcement(Schema):
     pickup_point: str = ""
 
 
-class Announced(Schema):
+class Announced(Schema, frozen=True):
     """`facteo.item.announced`: the announcement with its addressee sealed under the item's data key."""
 
     item: str
@@ -122,28 +122,28 @@ class Announced(Schema):
     pickup_point: str = ""
 
 
-class Scanned(Schema):
+class Scanned(Schema, frozen=True):
     """`facteo.item.scanned`: the item was seen at a step of its way (flashage)."""
 
     barcode: Barcode
     step: Step
 
 
-class Delivered(Schema):
+class Delivered(Schema, frozen=True):
     """`facteo.item.delivered`: handed over without a signature."""
 
     barcode: Barcode
     recipient: Recipient = Recipient.ADDRESSEE
 
 
-class NotDelivered(Schema):
+class NotDelivered(Schema, frozen=True):
     """`facteo.item.not-delivered`: an attempt that failed, and why."""
 
     barcode: Barcode
     cause: Cause
 
 
-class Held(Schema):
+class Held(Schema, frozen=True):
     """`facteo.item.held`: kept for the addressee (instance), until the given day where it is known."""
 
     barcode: Barcode
@@ -151,20 +151,20 @@ class Held(Schema):
     until: date | None = None
 
 
-class Returned(Schema):
+class Returned(Schema, frozen=True):
     """`facteo.item.returned`: on its way back to the sender."""
 
     barcode: Barcode
     cause: Cause
 
 
-class Redirected(Schema):
+class Redirected(Schema, frozen=True):
     """`facteo.item.redirected`: forwarded to another address at the addressee's request (réexpédition)."""
 
     barcode: Barcode
 
 
-class Corrected(Schema):
+class Corrected(Schema, frozen=True):
     """`facteo.item.corrected`: the named event of this item did not happen. What did comes as its own event."""
 
     corrects: str
@@ -201,7 +201,7 @@ class Status(enum.StrEnum):
     DELIVERED = "delivered"
 
 
-class HistoryEntry(Schema):
+class HistoryEntry(Schema, frozen=True):
     """One event of an item's history: what, when (the handset's time, the corrected one, ours), who and where."""
 
     id: str
@@ -216,7 +216,7 @@ class HistoryEntry(Schema):
     flags: tuple[str, ...] = ()
 
 
-class ItemHistory(Schema):
+class ItemHistory(Schema, frozen=True):
     """Everything known of an item. `contradictions` holds ids of events that came after a final one."""
 
     item: str

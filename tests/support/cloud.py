@@ -67,14 +67,14 @@ def mocked() -> Iterator[None]:
 def emptied() -> Iterator[Cloud]:
     """An empty cloud with new clients, so that nothing is left of the test before."""
     _forget_everything()
+    cloud = Cloud()
     client = _client("dynamodb")
     for name in client.list_tables()["TableNames"]:
         client.delete_table(TableName=name)
     for model in _one_model_per_table():
         model.create_table(read_capacity_units=1, write_capacity_units=1)
-    cloud = Cloud()
     for queue in QUEUES:
-        _client("sqs").purge_queue(QueueUrl=os.environ[f"FACTEO_{queue.upper()}_QUEUE"])
+        cloud.messages(queue)
     yield cloud
     _forget_everything()
 

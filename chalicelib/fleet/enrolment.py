@@ -1,0 +1,239 @@
+"""Enrolment: a one-time ticket, and a key that the handset made and never gives away."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+
+import msgspec
+
+from chalicelib.core import access, clock, events, http_signatures, ids, settings, signing
+from chalicelib.core.access import AccessRow, DeviceState
+from chalicelib.core.call import Call
+from chalicelib.core.http_signatures import SignatureSettings
+from chalicelib.core.transaction import retried, transaction
+from chalicelib.fleet import attestation, qr, rules
+from chalicelib.fleet.attestation import Assurance, AttestationPolicy, AttestationRefused
+from chalicelib.fleet.google_roots import TRUSTED_ROOTS
+from chalicelib.fleet.rules import AlreadyEnrolled, AttestationInvalid, KeyRefused, TicketUnknown, TicketUsed
+from chalicelib.fleet.schemas import (
+    DeviceEnrolled,
+    Enrolment,
+    EnrolmentRequest,
+    QRContent,
+    Statement,
+    Ticket,
+    TicketIssued,
+)
+from chalicelib.fleet.tables import CarrierDeviceRow, DeviceRow, HardwareRow, KeySeenRow, TicketRow
+
+_SECRET_BYTES = 24
+_CHALLENGE_BYTES = 32
+
+
+class EnrolmentSettings(SignatureSettings, frozen=True, kw_only=True):
+    """Our application's package name, and the SHA-256 (hex, separated by spaces) of the certificates that sign it."""
+
+    attestation_package: str
+    attestation_signers: str
+
+
+class Newcomer(msgspec.Struct, frozen=True):
+    """A handset whose ticket and key have been checked."""
+
+    request: EnrolmentRequest
+    ticket: TicketRow
+    thumbprint: str
+    assurance: Assurance
+    correlation_id: str
+
+
+def issue_ticket(carrier: str, depot: str, *, actor: str, correlation_id: str) -> Ticket:
+    """A ticket that lets one handset enrol for this carrier within the hour."""
+    ticket, secret = ids.new(), secrets.token_urlsafe(_SECRET_BYTES)
+    expires_at = clock.now() + rules.TICKET_VALID_FOR
+    content = QRContent(
+        url=f"https://{settings.load(SignatureSettings).authority}",
+        code=f"{ticket}.{secret}",
+        challenge=signing.base64url(secrets.token_bytes(_CHALLENGE_BYTES)),
+    )
+    row = TicketRow(
+        f"ticket/{ticket}",
+        "ticket",
+        secret_hash=rules.hashed(secret),
+        challenge=content.challenge,
+        carrier=carrier,
+        depot=depot,
+        valid_until=expires_at.isoformat(),
+        expires_at=expires_at + rules.TICKET_KEPT_FOR,
+    )
+    issued = TicketIssued(carrier=carrier, depot=depot, expires_at=expires_at)
+    event = events.make(
+        "facteo.enrolment-ticket.issued",
+        f"enrolment-ticket/{ticket}",
+        issued,
+        actor=actor,
+        correlation_id=correlation_id,
+        place=f"depot/{depot}",
+    )
+    with transaction() as work:
+        work.put(row)
+        work.append(event)
+    return Ticket(
+        ticket=ticket,
+        carrier=carrier,
+        depot=depot,
+        expires_at=expires_at,
+        content=content,
+        qr=qr.draw(msgspec.json.encode(content).decode()),
+    )
+
+
+def enrol(request: EnrolmentRequest, call: Call) -> Enrolment:
+    """Enrol a handset: the ticket is used up, and the handset's key signs for it from now on.
+
+    The same handset asking again with the same ticket and key gets the same enrolment. Raises TicketUnknown,
+    TicketExpired, TicketUsed, KeyRefused, AlreadyEnrolled, AttestationInvalid, or IdentityRequired if the request is
+    not signed with the key that it brings.
+    """
+    thumbprint = signing.thumbprint(msgspec.structs.asdict(request.public_key))
+    http_signatures.verify(call, lambda key_id: request.public_key if key_id == thumbprint else None)
+    return retried(lambda: _enrol(request, thumbprint, call.correlation_id))
+
+
+def _enrol(request: EnrolmentRequest, thumbprint: str, correlation_id: str) -> Enrolment:
+    ticket = _ticket(request.code)
+    if ticket.used_by is not None:
+        return _same_again(ticket, thumbprint)
+    rules.check_validity(datetime.fromisoformat(ticket.valid_until), clock.now())
+    assurance = _assurance(request, ticket.challenge)
+    newcomer = Newcomer(request, ticket, thumbprint, assurance, correlation_id)
+    seen = HardwareRow.find(rules.hardware_key(request.hardware.serial), "hardware")
+    former = AccessRow.find(seen.device) if seen else None
+    if former is not None and former.state != DeviceState.RETIRED:
+        raise AlreadyEnrolled("Have your depot retire its former enrolment first.", device=former.device)
+    row = _device_row(newcomer, former)
+    _write(newcomer, row, former)
+    return _answer(row)
+
+
+def _ticket(code: str) -> TicketRow:
+    ticket_id, secret = rules.split_code(code)
+    ticket = TicketRow.find(f"ticket/{ticket_id}", "ticket")
+    if ticket is None:
+        raise TicketUnknown("Ask your depot for a new QR code.")
+    rules.check_secret(secret, ticket.secret_hash)
+    return ticket
+
+
+def _same_again(ticket: TicketRow, thumbprint: str) -> Enrolment:
+    """The answer that was lost on its way, as long as that enrolment is the device's present one."""
+    row = DeviceRow.find(f"device/{ticket.device}", "device")
+    if ticket.used_by != thumbprint or row is None or row.key_thumbprint != thumbprint:
+        raise TicketUsed("A ticket enrols one handset once. Ask your depot for a new QR code.")
+    return _answer(row)
+
+
+def _assurance(request: EnrolmentRequest, challenge: str) -> Assurance:
+    """How well the key is kept. A handset without a chain is let in, and said to have none."""
+    if not request.attestation:
+        return Assurance.NONE
+    known = settings.load(EnrolmentSettings)
+    policy = AttestationPolicy(
+        package=known.attestation_package,
+        signer_digests=frozenset(known.attestation_signers.split()),
+        roots=TRUSTED_ROOTS,
+    )
+    try:
+        return attestation.verify(
+            request.attestation, challenge=challenge.encode(), key=request.public_key.opened(), policy=policy
+        )
+    except AttestationRefused as refusal:
+        raise AttestationInvalid(str(refusal), reason=refusal.reason) from refusal
+
+
+def _device_row(newcomer: Newcomer, former: AccessRow | None) -> DeviceRow:
+    device = former.device if former else ids.new()
+    hardware = rules.HardwareWithoutSerial.of(newcomer.request.hardware)
+    return DeviceRow(
+        f"device/{device}",
+        "device",
+        group=f"depot/{newcomer.ticket.depot}",
+        device=device,
+        generation=int(former.generation) + 1 if former else 1,
+        carrier=newcomer.ticket.carrier,
+        depot=newcomer.ticket.depot,
+        assurance=newcomer.assurance.value,
+        key_thumbprint=newcomer.thumbprint,
+        hardware=msgspec.json.encode(hardware).decode(),
+        enrolled_at=clock.stamp(clock.now()),
+    )
+
+
+def _write(newcomer: Newcomer, row: DeviceRow, former: AccessRow | None) -> None:
+    """Use up the ticket and let the device in, together or not at all."""
+    ticket, request = newcomer.ticket, newcomer.request
+    hardware = HardwareRow(rules.hardware_key(request.hardware.serial), "hardware", device=row.device)
+    key = KeySeenRow(f"key/{newcomer.thumbprint}", "key", device=row.device)
+    entry = AccessRow(
+        row.device,
+        generation=row.generation,
+        state=DeviceState.ENROLLED.value,
+        key=msgspec.json.encode(request.public_key).decode(),
+        carrier=row.carrier,
+        depot=row.depot,
+    )
+    with transaction() as work:
+        work.update(
+            ticket,
+            [TicketRow.used_by.set(newcomer.thumbprint), TicketRow.device.set(row.device)],
+            when=TicketRow.used_by.does_not_exist(),
+        )
+        work.put(key, unless_exists=KeyRefused("Make a new key in the handset and enrol with that."))
+        work.put(hardware, when=HardwareRow.pk.does_not_exist() | (HardwareRow.device == row.device))
+        work.put(row)
+        work.put(CarrierDeviceRow(f"carrier/{row.carrier}", f"device/{row.device}", device=row.device))
+        access.grant(work, entry, replaces=former)
+        work.append(_enrolled(newcomer, row))
+
+
+def _enrolled(newcomer: Newcomer, row: DeviceRow) -> events.Event:
+    fact = DeviceEnrolled(
+        ticket=newcomer.ticket.pk.removeprefix("ticket/"),
+        generation=int(row.generation),
+        carrier=row.carrier,
+        depot=row.depot,
+        assurance=newcomer.assurance,
+        key_thumbprint=newcomer.thumbprint,
+    )
+    return events.make(
+        "facteo.device.enrolled",
+        f"device/{row.device}",
+        fact,
+        actor=f"carrier/{row.carrier}",
+        correlation_id=newcomer.correlation_id,
+        place=f"depot/{row.depot}",
+    )
+
+
+def _answer(row: DeviceRow) -> Enrolment:
+    generation, assurance = int(row.generation), Assurance(row.assurance)
+    statement = Statement(
+        device=row.device,
+        generation=generation,
+        carrier=row.carrier,
+        depot=row.depot,
+        assurance=assurance,
+        key_thumbprint=row.key_thumbprint,
+        enrolled_at=datetime.fromisoformat(row.enrolled_at),
+        policy=rules.POLICY,
+    )
+    return Enrolment(
+        device=row.device,
+        generation=generation,
+        source=f"/handsets/{row.device}/{generation}",
+        assurance=assurance,
+        policy=rules.POLICY,
+        server_keys=tuple(signing.public_keys()),
+        statement=signing.sign(statement),
+    )

@@ -1,0 +1,182 @@
+"""The use cases of items: announce, look up, correct, and say what a handset's scan means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, time
+
+import msgspec
+
+from chalicelib.core import clock, events, ids, journal, keyring
+from chalicelib.core.errors import ChangedMeanwhile, Conflict, NotFound, Problem
+from chalicelib.core.events import fingerprint
+from chalicelib.core.intake import Taken, in_chunks
+from chalicelib.core.journal import EventIdRow
+from chalicelib.core.schemas import Schema
+from chalicelib.core.transaction import MAX_ITEMS, UnitOfWork, retried, transaction
+from chalicelib.items import identifiers, rules
+from chalicelib.items.identifiers import IdentifierRefused
+from chalicelib.items.schemas import (
+    EVENT_TYPES,
+    Addressee,
+    Announced,
+    Announcement,
+    Corrected,
+    ItemHistory,
+)
+from chalicelib.items.tables import ItemRow
+
+_ROWS_PER_ANNOUNCEMENT = 4
+_ANNOUNCEMENTS_PER_TRANSACTION = MAX_ITEMS // _ROWS_PER_ANNOUNCEMENT
+
+
+class UnknownIdentifier(Problem):
+    status = 422
+    title = "The barcode is not the number of an item"
+
+
+class HandsetFact(msgspec.Struct, frozen=True):
+    """A type of event that handsets may send: its body, and the subject that such a body speaks of."""
+
+    body: type[Schema]
+    subject_of: Callable[[Schema], str]
+
+
+def announce(announcements: Sequence[Announcement], *, actor: str, correlation_id: str) -> list[Taken]:
+    """Take announcements, each at most once whatever file it comes in; says for each what became of it.
+
+    An announcement is the same when all its content is the same. A changed one of the same item is a new one.
+    """
+    taken: list[Taken] = []
+    for chunk in in_chunks(announcements, _ANNOUNCEMENTS_PER_TRANSACTION):
+        taken += retried(lambda chunk=chunk: _announce(chunk, actor, correlation_id))  # type: ignore[misc]
+    return taken
+
+
+def facts_of(items: Sequence[str]) -> dict[str, Announced]:
+    """What was announced of those items that were: one call for each 100."""
+    return {
+        row.id: msgspec.json.decode(row.announced, type=Announced)
+        for row in ItemRow.find_many(list(dict.fromkeys(items)))
+    }
+
+
+def read(item: str) -> ItemHistory:
+    """An item's history without its addressee: one query. Raises NotFound."""
+    found = journal.read(rules.subject_of(item))
+    if not found:
+        raise NotFound(f"Nothing is known of the item {item}.")
+    return rules.fold(item, found)
+
+
+def read_with_addressee(item: str) -> ItemHistory:
+    """An item's history with its addressee, as long as that can still be read: two calls. Raises NotFound."""
+    history = read(item)
+    if history.announcement is None:
+        return history
+    try:
+        key = keyring.key_of(rules.subject_of(item))
+        addressee = key.open(history.announcement.addressee, Addressee)
+    except keyring.KeyGone:
+        return history
+    return msgspec.structs.replace(history, addressee=addressee)
+
+
+def correct(item: str, correction: Corrected, *, actor: str, correlation_id: str) -> ItemHistory:
+    """Say that one of the item's events did not happen. Saying it again changes nothing.
+
+    Raises NotFound if the item has no such event, Conflict for an event that is itself a correction.
+    """
+    subject = rules.subject_of(item)
+    found = journal.read(subject)
+    if not any(event.id == correction.corrects for event in found):
+        raise NotFound(f"The item {item} has no event {correction.corrects}.")
+    if rules.happened(found, correction.corrects) is None:
+        raise Conflict("A correction is not corrected; send the event that did happen.")
+    history = rules.fold(item, found)
+    if any(entry.voided_by for entry in history.events if entry.id == correction.corrects):
+        return history
+    event = events.make("facteo.item.corrected", subject, correction, actor=actor, correlation_id=correlation_id)
+    with transaction() as work:
+        work.append(event)
+    return rules.fold(item, [*found, event])
+
+
+def _scanned_subject(body: Schema) -> str:
+    """The item whose barcode was read."""
+    barcode = body.barcode  # type: ignore[attr-defined]
+    try:
+        found = identifiers.parse(barcode.raw, symbology=barcode.symbology)
+    except IdentifierRefused as refusal:
+        raise UnknownIdentifier(refusal.reason, code=refusal.code) from refusal
+    if found.number is None:
+        raise UnknownIdentifier("This barcode does not name an item; scan the tracking barcode.", code="label-only")
+    return rules.subject_of(found.number)
+
+
+HANDSET_FACTS: Mapping[str, HandsetFact] = {
+    event_type: HandsetFact(body, _scanned_subject)
+    for event_type, body in EVENT_TYPES.items()
+    if body not in (Announced, Corrected)
+}
+"""What a carrier's handset may say of an item. Announcements come from senders only."""
+
+
+def _announce(chunk: Sequence[Announcement], actor: str, correlation_id: str) -> list[Taken]:
+    event_ids = [_event_id(announcement) for announcement in chunk]
+    known = journal.lookup(event_ids)
+    fresh = {
+        event_id: announcement for event_id, announcement in zip(event_ids, chunk, strict=True) if event_id not in known
+    }
+    if fresh:
+        _write(fresh, actor, correlation_id)
+    repeated = _repeated(known, correlation_id)
+    taken = []
+    for position, event_id in enumerate(event_ids):
+        first = event_id not in event_ids[:position]
+        again = Taken.REPEATED if event_id in repeated and first else Taken.DUPLICATE
+        taken.append(Taken.RECORDED if event_id in fresh and first else again)
+    return taken
+
+
+def _write(fresh: Mapping[str, Announcement], actor: str, correlation_id: str) -> None:
+    subjects = {announcement.item: rules.subject_of(announcement.item) for announcement in fresh.values()}
+    keys = keyring.keys_of(subjects.values())
+    rows = {row.id: row for row in ItemRow.find_many(list(subjects))}
+    with transaction() as work:
+        for subject in set(subjects.values()) - keys.keys():
+            keys[subject] = keyring.create(work, subject, keep_until=clock.today() + rules.ADDRESSEE_KEPT_FOR)
+        latest: dict[str, ItemRow] = {}
+        for event_id, announcement in fresh.items():
+            subject = subjects[announcement.item]
+            announced = rules.sealed(announcement, keys[subject])
+            event = events.make(
+                "facteo.item.announced",
+                subject,
+                announced,
+                actor=actor,
+                correlation_id=correlation_id,
+                event_id=event_id,
+            )
+            work.append(event, content=fingerprint(announcement))
+            latest[announcement.item] = ItemRow(
+                id=announcement.item, event=event_id, announced=msgspec.json.encode(announced).decode()
+            )
+        for item, row in latest.items():
+            _replace(work, rows.get(item), row)
+
+
+def _replace(work: UnitOfWork, former: ItemRow | None, row: ItemRow) -> None:
+    unchanged = ItemRow.event == former.event if former else ItemRow.id.does_not_exist()
+    work.put(row, when=unchanged, otherwise=ChangedMeanwhile("The item was announced again at the same time."))
+
+
+def _repeated(known: Mapping[str, EventIdRow], correlation_id: str) -> set[str]:
+    """Those of the known events that this very delivery recorded before."""
+    recorded = journal.read_many([(row.subject, event_id) for event_id, row in known.items()])
+    return {event.id for event in recorded if event.correlationid == correlation_id}
+
+
+def _event_id(announcement: Announcement) -> str:
+    handed_over = datetime.combine(announcement.handed_over_on, time(), UTC)
+    return ids.derived(handed_over, announcement.item, fingerprint(announcement))

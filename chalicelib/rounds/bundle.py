@@ -1,0 +1,108 @@
+"""The bundle: everything that a carrier takes along in the morning, to work without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from chalicelib.core import clock, events, keyring
+from chalicelib.core.errors import ChangedMeanwhile, Problem
+from chalicelib.core.events import fingerprint
+from chalicelib.core.keyring import DataKey
+from chalicelib.core.schemas import Schema
+from chalicelib.core.transaction import retried, transaction
+from chalicelib.items import rules as item_rules
+from chalicelib.items.product_codes import PRODUCT_CODES
+from chalicelib.items.schemas import Addressee, Announced
+from chalicelib.people import service as people
+from chalicelib.rounds import service
+from chalicelib.rounds.parts import BundlePart
+from chalicelib.rounds.schemas import Bundle, BundleItem, BundleTaken, Place, Round
+from chalicelib.rounds.tables import BundleRow, PlaceRow
+
+
+class NoRoundToday(Problem):
+    status = 404
+    title = "You have no round today"
+
+
+class ItemsPart:
+    """The items on the route, in the order of delivery."""
+
+    name = "items"
+
+    def collect(self, of: Round) -> Sequence[BundleItem]:
+        """One query for each MiB of places, and one call for each 100 items' keys."""
+        places = service.places_on(Place(depot=of.depot, route=of.route))
+        keys = keyring.keys_of(item_rules.subject_of(place.item) for place in places)
+        return [_bundle_item(place, keys.get(item_rules.subject_of(place.item))) for place in places]
+
+    def ids(self, collected: Sequence[Schema]) -> tuple[str, ...]:
+        """The items' numbers."""
+        return tuple(item.item for item in collected if isinstance(item, BundleItem))
+
+
+PARTS: tuple[BundlePart, ...] = (ItemsPart(),)
+"""What goes into a bundle: a feature adds its part here, and a field of its name to the Bundle."""
+
+
+def bundle_for(carrier: str, *, actor: str, correlation_id: str) -> tuple[Bundle, str]:
+    """Today's bundle of a carrier and its ETag. Raises NoRoundToday.
+
+    A content that was not given out before gets the next snapshot number, and the journal keeps what was in it.
+    """
+    today = clock.today()
+    duty = people.duty_of(carrier, today)
+    if duty is None:
+        raise NoRoundToday("The roster has no round for you today; ask your depot.")
+    of = Round(depot=duty.depot, route=duty.route, day=today)
+    collected = {part.name: tuple(part.collect(of)) for part in PARTS}
+    etag = f'"{fingerprint(collected)[:32]}"'
+    named = tuple(name for part in PARTS for name in part.ids(collected[part.name]))
+    snapshot = retried(lambda: _snapshot(of, etag, named, actor, correlation_id))
+    return Bundle(round=of, snapshot=snapshot, server_time=clock.now(), **collected), etag  # type: ignore[arg-type]
+
+
+def _bundle_item(place: PlaceRow, key: DataKey | None) -> BundleItem:
+    rank = int(place.position.partition("/")[0])
+    if place.announced is None:
+        return BundleItem(item=place.item, rank=rank)
+    announced = msgspec.json.decode(place.announced, type=Announced)
+    product = PRODUCT_CODES.get(announced.product)
+    return BundleItem(
+        item=place.item,
+        rank=rank,
+        product=announced.product,
+        signature_required=bool(product and product.signature_required) or bool(announced.recommendation),
+        cash_on_delivery_cents=announced.cash_on_delivery_cents,
+        recommendation=announced.recommendation,
+        acknowledgement_of_receipt=announced.acknowledgement_of_receipt,
+        addressee=_opened(key, announced),
+    )
+
+
+def _opened(key: DataKey | None, announced: Announced) -> Addressee | None:
+    try:
+        return key.open(announced.addressee, Addressee) if key else None
+    except keyring.KeyGone:
+        return None
+
+
+def _snapshot(of: Round, etag: str, named: tuple[str, ...], actor: str, correlation_id: str) -> int:
+    """The number of this content: the round's latest one if nothing changed, else the next."""
+    pk = f"round/{of.depot}/{of.route}/{of.day}"
+    former = BundleRow.find(pk, "bundle")
+    if former is not None and former.etag == etag:
+        return int(former.snapshot)
+    snapshot = int(former.snapshot) + 1 if former else 1
+    unchanged = BundleRow.snapshot == former.snapshot if former else BundleRow.pk.does_not_exist()
+    taken = BundleTaken(snapshot=snapshot, etag=etag, items=named)
+    with transaction() as work:
+        work.put(
+            BundleRow(pk, "bundle", snapshot=snapshot, etag=etag),
+            when=unchanged,
+            otherwise=ChangedMeanwhile("The round was bundled at the same time."),
+        )
+        work.append(events.make("facteo.round.bundled", pk, taken, actor=actor, correlation_id=correlation_id))
+    return snapshot

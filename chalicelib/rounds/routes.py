@@ -1,0 +1,58 @@
+"""Rounds over HTTP: the carrier's bundle, and the depot's unsorted items."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from chalice.app import Blueprint
+from msgspec import Meta
+
+from chalicelib.core.access import Handset, StaffMember, handset, staff
+from chalicelib.core.call import Call
+from chalicelib.core.endpoint import Answer, endpoint
+from chalicelib.core.errors import ChangedMeanwhile, NotFound
+from chalicelib.core.schemas import Schema
+from chalicelib.people import service as people
+from chalicelib.rounds import bundle, service
+from chalicelib.rounds.bundle import NoRoundToday
+from chalicelib.rounds.schemas import Bundle, Place, PlacedItems, Placement
+
+routes = Blueprint(__name__)
+
+ItemNumber = Annotated[str, Meta(pattern=r"^[0-9A-Z]{11,28}$")]
+Depot = Annotated[str, Meta(pattern=r"^[0-9A-Z]{2,10}$")]
+
+
+class Page(Schema, frozen=True):
+    """Where to go on reading: the `after` of the page before."""
+
+    after: str | None = None
+
+
+@endpoint(routes, "GET /v1/round", allow=handset(), problems=[NoRoundToday, ChangedMeanwhile], returns=Bundle)
+def today(who: Handset, call: Call) -> Answer:
+    """Everything for today's round, to work without a network. 304 if `If-None-Match` names what would come."""
+    taken, etag = bundle.bundle_for(who.carrier, actor=who.actor, correlation_id=call.correlation_id)
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    if call.headers.get("if-none-match") == etag:
+        return Answer(status=304, headers=headers)
+    return Answer(body=taken, headers=headers)
+
+
+@endpoint(routes, "GET /v1/depots/{depot}/unsorted", allow=staff("depot-manager"), problems=[NotFound])
+def unsorted(depot: Depot, query: Page, who: StaffMember) -> PlacedItems:
+    """The depot's items that are on no route."""
+    people.require_depot(who, depot)
+    return service.unsorted(depot, query.after)
+
+
+@endpoint(
+    routes,
+    "PUT /v1/items/{item}/placement",
+    allow=staff("depot-manager"),
+    problems=[NotFound, ChangedMeanwhile],
+)
+def place(item: ItemNumber, request: Placement, who: StaffMember, call: Call) -> Place:
+    """Put an item on a route of the depot."""
+    people.require_depot(who, request.depot)
+    return service.place_by_hand(item, request, actor=who.actor, correlation_id=call.correlation_id)

@@ -1,0 +1,120 @@
+"""The sorting plan, an item's place on it, and the bundle."""
+
+from __future__ import annotations
+
+import enum
+from datetime import date, datetime
+from typing import Annotated
+
+from msgspec import Meta
+
+from chalicelib.core.schemas import Schema
+from chalicelib.items.schemas import Addressee
+
+DepotId = Annotated[str, Meta(pattern=r"^[0-9A-Z]{2,10}$")]
+RouteId = Annotated[str, Meta(pattern=r"^[0-9A-Z]{1,10}$")]
+Rank = Annotated[int, Meta(ge=0, le=999_999)]
+HouseNumber = Annotated[int, Meta(ge=0, le=99_999)]
+
+UNSORTED = "unsorted"
+"""The route of a depot's items that no line of the plan knows. Routes have no lower-case letters."""
+
+
+class Parity(enum.StrEnum):
+    """Which house numbers a line of the plan speaks of."""
+
+    ALL = "all"
+    ODD = "odd"
+    EVEN = "even"
+
+
+class PlanLine(Schema, frozen=True):
+    """One line of a depot's sorting plan: this stretch of this street lies on that route, at that rank."""
+
+    postcode: Annotated[str, Meta(pattern=r"^[0-9A-Z]{5}$")]
+    street: Annotated[str, Meta(min_length=1, max_length=38)]
+    depot: DepotId
+    route: RouteId
+    rank: Rank
+    number_from: HouseNumber = 0
+    number_to: HouseNumber = 99_999
+    parity: Parity = Parity.ALL
+
+
+class PlanChanged(Schema, frozen=True):
+    """`facteo.plan.changed`: lines of a depot's sorting plan were added or replaced."""
+
+    depot: DepotId
+    lines: tuple[PlanLine, ...]
+
+
+class Place(Schema, frozen=True):
+    """Where an item lies: `route` is `unsorted` until somebody or the plan says more."""
+
+    depot: DepotId
+    route: str = UNSORTED
+    rank: Rank = 0
+
+
+class Placement(Schema, frozen=True):
+    """`facteo.item.placed`: staff put an item on a route of a depot by hand."""
+
+    depot: DepotId
+    route: RouteId
+    rank: Rank = 0
+
+
+class PlacedItem(Schema, frozen=True):
+    """An item and where it lies."""
+
+    item: str
+    place: Place
+
+
+class PlacedItems(Schema, frozen=True):
+    """Items of a depot that are on no route, and where to go on reading."""
+
+    items: tuple[PlacedItem, ...]
+    after: str | None = None
+
+
+class Round(Schema, frozen=True):
+    """One carrier's work on one day."""
+
+    depot: str
+    route: str
+    day: date
+
+
+class BundleItem(Schema, frozen=True):
+    """An item to be delivered. Without an addressee it was never announced, or may no longer be read."""
+
+    item: str
+    rank: int
+    product: str = ""
+    signature_required: bool = False
+    cash_on_delivery_cents: int = 0
+    recommendation: str = ""
+    acknowledgement_of_receipt: bool = False
+    addressee: Addressee | None = None
+
+
+class Bundle(Schema, frozen=True):
+    """Everything that a carrier takes along for a round, to work without a network.
+
+    `snapshot` counts the different contents that this round has had; events quote it, so that what the carrier knew
+    can be told later.
+    """
+
+    round: Round
+    snapshot: int
+    server_time: datetime
+    items: tuple[BundleItem, ...]
+
+
+class BundleTaken(Schema, frozen=True):
+    """`facteo.round.bundled`: a content of a round's bundle, and what was in it, by ids only."""
+
+    snapshot: int
+    etag: str
+    items: tuple[str, ...]

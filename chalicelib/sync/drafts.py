@@ -1,0 +1,138 @@
+"""From what a handset sent to what the journal keeps: an event of a feature, or the reason for refusing it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TypeVar
+
+import msgspec
+
+from chalicelib.core.access import DeviceState, Handset
+from chalicelib.core.errors import Problem
+from chalicelib.core.events import Event, fingerprint
+from chalicelib.core.transaction import ROWS_PER_EVENT
+from chalicelib.items.service import HANDSET_FACTS as ITEM_FACTS
+from chalicelib.items.service import HandsetFact
+from chalicelib.sync import rules
+from chalicelib.sync.problems import (
+    EventMalformed,
+    EventTooLarge,
+    EventTypeUnknown,
+    SourceMismatch,
+    SubjectMismatch,
+)
+from chalicelib.sync.schemas import Address, HandsetClock, HandsetEvent
+
+ACCEPTED: Mapping[str, HandsetFact] = {**ITEM_FACTS}
+"""Every type of event that handsets may send. A feature adds the table of its own facts."""
+
+KindT = TypeVar("KindT")
+
+MAX_EVENT_BYTES = 32 * 1024
+
+
+class Sender(msgspec.Struct, frozen=True):
+    """Who sends a batch, what its clock says, and when we received it."""
+
+    handset: Handset
+    clock: HandsetClock
+    received_at: datetime
+    correlation_id: str
+
+    @property
+    def source(self) -> str:
+        """How this enrolment's events name their source."""
+        return f"/handsets/{self.handset.device}/{self.handset.generation}"
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """One event of a batch: there is an `event` to record, or a `refusal`.
+
+    `content` is the fingerprint of what was sent, `record_id` the id under which the journal knows it.
+    """
+
+    position: int
+    address: Address
+    content: str
+    raw: msgspec.Raw
+    record_id: str
+    event: Event | None = None
+    refusal: Problem | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many rows it writes: a refusal also makes a key for what was sent."""
+        return ROWS_PER_EVENT if self.event else ROWS_PER_EVENT + 1
+
+
+def address_of(raw: msgspec.Raw) -> Address | None:
+    """The event's id and number, or None for something that cannot be answered under its own name."""
+    try:
+        return msgspec.json.decode(raw, type=Address)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def draft(position: int, address: Address, raw: msgspec.Raw, sender: Sender) -> Draft:
+    """What is to be recorded for this event."""
+    made = Draft(position=position, address=address, content=_fingerprint(raw), raw=raw, record_id=address.id)
+    try:
+        return msgspec.structs.replace(made, event=_event(raw, sender))
+    except Problem as problem:
+        return msgspec.structs.replace(made, refusal=problem)
+
+
+def _fingerprint(raw: msgspec.Raw) -> str:
+    """Of the content, not of its spelling; of the bytes where they cannot be read as JSON in a bounded way."""
+    try:
+        return fingerprint(msgspec.json.decode(raw))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return fingerprint(bytes(raw).decode("utf-8", "replace"))
+
+
+def _event(raw: msgspec.Raw, sender: Sender) -> Event:
+    if len(bytes(raw)) > MAX_EVENT_BYTES:
+        raise EventTooLarge(f"An event has at most {MAX_EVENT_BYTES} bytes.", limit=MAX_EVENT_BYTES)
+    sent = _read(raw, HandsetEvent)
+    fact = ACCEPTED.get(sent.type)
+    if fact is None:
+        raise EventTypeUnknown(f"There is no type '{sent.type}' among: {', '.join(sorted(ACCEPTED))}.")
+    if sent.source != sender.source:
+        raise SourceMismatch(f"Events of this enrolment have the source {sender.source}.")
+    subject = fact.subject_of(_read(sent.data, fact.body))
+    if subject != sent.subject:
+        raise SubjectMismatch(f"By its data the subject is {subject}.", subject=subject)
+    return _recorded(sent, sender)
+
+
+def _read(raw: msgspec.Raw, kind: type[KindT]) -> KindT:
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise EventMalformed(f"{error}.") from error
+
+
+def _recorded(sent: HandsetEvent, sender: Sender) -> Event:
+    handset, timing = sender.handset, rules.timing(sent, sender.clock, sender.received_at)
+    return Event(
+        specversion=sent.specversion,
+        id=sent.id,
+        source=sent.source,
+        type=sent.type,
+        subject=sent.subject,
+        time=sent.time,
+        data=sent.data,
+        receivedat=sender.received_at,
+        correctedtime=timing.corrected,
+        timemethod=timing.method,
+        flags=" ".join(timing.flags),
+        actor=handset.actor,
+        place=f"depot/{handset.depot}",
+        device=handset.device,
+        generation=handset.generation,
+        sequence=sent.sequence,
+        snapshot=sent.snapshot,
+        correlationid=sent.correlationid or sent.id,
+        quarantined=handset.state is not DeviceState.ENROLLED,
+    )
