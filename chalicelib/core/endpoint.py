@@ -99,7 +99,7 @@ def endpoint(
     method, path = route.split(" ")
 
     def declare(view: ViewT) -> ViewT:
-        hints = get_type_hints(view)
+        hints = get_type_hints(view, include_extras=True)
         returned = hints.pop("return", None)
         declared = Endpoint(
             method=method,

@@ -6,7 +6,7 @@ already, else the row and its event are written in one transaction that somebody
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple, TypeVar
 
@@ -15,7 +15,7 @@ import msgspec
 from chalicelib.core import clock, events, ids, journal, keyring
 from chalicelib.core.access import StaffMember
 from chalicelib.core.errors import AccessDenied, ChangedMeanwhile, NotFound, Problem, RequestInvalid
-from chalicelib.core.intake import Taken
+from chalicelib.core.intake import Taken, in_chunks
 from chalicelib.core.keyring import DataKey
 from chalicelib.core.schemas import Schema
 from chalicelib.core.transaction import MAX_ITEMS, UnitOfWork, retried, transaction
@@ -65,6 +65,11 @@ Guard = Callable[[Rows], None]
 class UnknownReference(Problem):
     status = 422
     title = "It refers to something that is not registered"
+
+
+class Superseded(Problem):
+    status = 422
+    title = "A later line of the same file says otherwise"
 
 
 class Source(NamedTuple):
@@ -249,31 +254,35 @@ def import_records(
 
     `lines` are their lines in the file. With the correlation id and `at` (the file's moment) a line gives its event
     its id, so that the same part of a file taken again after a crash is REPEATED, even if somebody changed the
-    record since. DUPLICATE: it says what is known already. A Problem: refused, for the reason in its detail.
+    record since. DUPLICATE: it says what is known already. A Problem: refused, for the reason in its detail. Where
+    several lines are about the same record, the last one counts.
     """
-    outcomes: list[Taken | Problem] = []
     source = Source(actor, correlation_id)
-    for chunk in _chunks(list(zip(entries, lines, strict=True))):
-        outcomes += retried(lambda chunk=chunk: _import(chunk, at, source))  # type: ignore[misc]
-    return outcomes
+    counting, superseded = _last_of_each(list(zip(entries, lines, strict=True)))
+    outcomes: dict[int, Taken | Problem] = superseded
+    for chunk in in_chunks(counting, _RECORDS_PER_TRANSACTION):
+        taken = retried(lambda chunk=chunk: _import(chunk, at, source))  # type: ignore[misc]
+        outcomes |= zip((line for _, line in chunk), taken, strict=True)
+    return [outcomes[line] for line in lines]
 
 
 Numbered = tuple[Schema, int]
 
 
-def _chunks(numbered: Sequence[Numbered]) -> Iterator[list[Numbered]]:
-    """In order, as many as a transaction holds, and each record at most once: it takes no row twice."""
-    chunk: list[Numbered] = []
-    keys: set[Key] = set()
+def _last_of_each(numbered: Sequence[Numbered]) -> tuple[list[Numbered], dict[int, Taken | Problem]]:
+    """The last line of each record, and what becomes of the earlier ones.
+
+    Taking one after the other would be no use to anybody, and the first could not be told from a new one when the
+    same lines come again after a crash.
+    """
+    last = {rules.shelf_of(entry).key(entry): (entry, line) for entry, line in numbered}
+    superseded: dict[int, Taken | Problem] = {}
     for entry, line in numbered:
-        key = rules.shelf_of(entry).key(entry)
-        if key in keys or len(chunk) == _RECORDS_PER_TRANSACTION:
-            yield chunk
-            chunk, keys = [], set()
-        chunk.append((entry, line))
-        keys.add(key)
-    if chunk:
-        yield chunk
+        counting, its_line = last[rules.shelf_of(entry).key(entry)]
+        if line != its_line:
+            same = entry == counting
+            superseded[line] = Taken.DUPLICATE if same else Superseded(f"Line {its_line} says otherwise, and counts.")
+    return [(entry, line) for entry, line in numbered if line not in superseded], superseded
 
 
 def _import(chunk: Sequence[Numbered], at: datetime, source: Source) -> list[Taken | Problem]:

@@ -129,13 +129,13 @@ class CsvHeader(NamedTuple):
 
     columns: tuple[Column, ...]
 
-    def rank_of(self, where: str) -> int:
-        """The rank of the column that a validation error (`… - at `$.address.town``) is about, or 0."""
-        _, _, path = where.rpartition("`$.")
+    def refusal(self, error: msgspec.ValidationError) -> LineRefusal:
+        """What a validation error (`… - at `$.address.town``) says, in terms of the columns."""
+        fault, _, path = str(error).rpartition(" - at `$.")
         for rank, column in enumerate(self.columns, 1):
             if path.rstrip("`").split("[")[0] == ".".join(column.path):
-                return rank
-        return 0
+                return LineRefusal(rank, f"{column.name}: {fault}.")
+        return LineRefusal(0, f"{error}.")
 
 
 def csv_header(kind: str) -> ReadHeader:
@@ -164,7 +164,7 @@ def csv_line(schema: Callable[[], type[Schema]]) -> ReadLine:
         try:
             return msgspec.convert(_nested(values, header), schema(), strict=False)
         except msgspec.ValidationError as error:
-            raise LineRefusal(header.rank_of(str(error)), f"{error}.") from error
+            raise header.refusal(error) from error
 
     return read
 

@@ -1,0 +1,1 @@
+"""From the journal's stream to one queue for each consumer: who takes what is a table, `subscriptions.py`."""

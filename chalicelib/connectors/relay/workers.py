@@ -1,0 +1,20 @@
+"""The function behind the journal's stream."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chalice.app import Blueprint
+
+from chalicelib.connectors.relay import service
+from chalicelib.connectors.relay.service import RelaySettings
+from chalicelib.core import consumer, events
+from chalicelib.core.consumer import Message
+
+workers = Blueprint(__name__)
+
+
+@consumer.stream(workers, batch_size=100, settings=RelaySettings)
+def relay(messages: Sequence[Message]) -> None:
+    """Events were recorded: put each into the queues of those who take it."""
+    service.relay([events.decode(message.body) for message in messages])

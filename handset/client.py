@@ -1,0 +1,165 @@
+"""The handset: enrol, take the round, work without a network, sync when there is one."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from handset.outbox import Event, Outbox
+from handset.signing import HandsetKey
+from handset.transport import NoNetwork, Transport, monotonic_milliseconds
+
+BATCH = 100
+
+
+@dataclass
+class Synced:
+    """What became of the events of a sync."""
+
+    recorded: int = 0
+    duplicate: int = 0
+    refused: int = 0
+
+
+class NotEnrolled(Exception):  # noqa: N818
+    """The folder holds no enrolled handset."""
+
+
+class Handset:
+    """A handset whose memory is a folder: its key, its enrolment, its round and its outbox.
+
+    Take it up again from the same folder after it was killed: nothing that was done is lost.
+    """
+
+    def __init__(
+        self, folder: Path, connect_to: str = "", now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._folder, self._now = folder, now
+        try:
+            self.enrolment: dict[str, Any] = json.loads((folder / "enrolment.json").read_text())
+        except FileNotFoundError as error:
+            raise NotEnrolled(str(folder)) from error
+        self._key = HandsetKey.load(folder / "key.pem")
+        self._transport = Transport(self.enrolment["url"], connect_to, now)
+        self.outbox = Outbox(folder / "outbox.db")
+        self._boot = secrets.token_hex(8)
+        self.commands_waiting = 0
+
+    @classmethod
+    def enrol(
+        cls,
+        folder: Path,
+        content: dict[str, str],
+        *,
+        serial: str,
+        connect_to: str = "",
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> Handset:
+        """Enrol with what the ticket's QR code says. Asked again after a crash, it carries on with the same key."""
+        folder.mkdir(parents=True, exist_ok=True)
+        key = _key_in(folder / "key.pem")
+        hardware = {
+            "serial": serial,
+            "manufacturer": "Facteo",
+            "model": "reference handset",
+            "os_version": "0",
+            "app_version": "0.1.0",
+        }
+        body = {"code": content["code"], "public_key": key.public_jwk, "hardware": hardware}
+        transport = Transport(content["url"], connect_to, now)
+        answer = transport.send("POST", "/v1/enrolments", body, key=key, key_id=key.thumbprint)
+        _write_whole(folder / "enrolment.json", json.dumps({**answer.body, "url": content["url"]}))
+        return cls(folder, connect_to, now)
+
+    def take_round(self) -> dict[str, Any]:
+        """Today's bundle: the new one, or the one taken before if nothing has changed or there is no network."""
+        kept = self.round
+        headers = {"If-None-Match": kept["etag"]} if kept else {}
+        try:
+            answer = self._call("GET", "/v1/round", headers=headers)
+        except NoNetwork:
+            if kept is None:
+                raise
+            return dict(kept["bundle"])
+        if answer.body is not None:
+            _write_whole(
+                self._folder / "round.json", json.dumps({"etag": answer.headers["etag"], "bundle": answer.body})
+            )
+        return dict((self.round or {})["bundle"])
+
+    @property
+    def round(self) -> dict[str, Any] | None:
+        """The bundle that was taken last, with its ETag."""
+        path = self._folder / "round.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def scan(self, item: str, step: str) -> Event:
+        """Record that an item was seen at a step of its way."""
+        return self.record("facteo.item.scanned", item, step=step)
+
+    def record(self, event_type: str, item: str, **data: Any) -> Event:
+        """Record a fact about an item. When this returns it is on the disk, network or not."""
+        barcode = {"raw": item, "symbology": "code128"}
+        return self.outbox.add(lambda sequence: self._event(sequence, event_type, item, {"barcode": barcode, **data}))
+
+    def sync(self) -> Synced:
+        """Send what waits, oldest first, until nothing is left. Raises NoNetwork; what was sent stays sent."""
+        synced = Synced()
+        while waiting := self.outbox.waiting(BATCH):
+            answer = self._call("POST", "/v1/events", {"clock": self._clock(), "events": waiting}).body
+            self.outbox.settle(answer["results"], answer["acknowledged_through"])
+            for result in answer["results"]:
+                setattr(synced, result["result"], getattr(synced, result["result"]) + 1)
+        return synced
+
+    def _event(self, sequence: int, event_type: str, item: str, data: dict[str, Any]) -> Event:
+        kept = self.round
+        return {
+            "specversion": "1.0",
+            "id": _uuid7(self._now()),
+            "source": self.enrolment["source"],
+            "type": event_type,
+            "subject": f"item/{item}",
+            "time": self._now().isoformat(),
+            "datacontenttype": "application/json",
+            "data": data,
+            "sequence": sequence,
+            "snapshot": kept["bundle"]["snapshot"] if kept else 0,
+            "devicemonotonic": monotonic_milliseconds(),
+            "deviceboot": self._boot,
+        }
+
+    def _clock(self) -> dict[str, Any]:
+        return {"time": self._now().isoformat(), "monotonic": monotonic_milliseconds(), "boot": self._boot}
+
+    def _call(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
+        answer = self._transport.send(
+            method, path, body, key=self._key, key_id=self.enrolment["device"], headers=headers
+        )
+        self.commands_waiting = int(answer.headers.get("facteo-commands-waiting", "0"))
+        return answer
+
+
+def _key_in(path: Path) -> HandsetKey:
+    if not path.exists():
+        HandsetKey.generate().save(path)
+    return HandsetKey.load(path)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file that is there whole or not at all."""
+    draft = path.with_suffix(".part")
+    draft.write_text(text)
+    draft.replace(path)
+
+
+def _uuid7(at: datetime) -> str:
+    random = secrets.randbits(74)
+    milliseconds = int(at.timestamp() * 1000)
+    return str(UUID(int=milliseconds << 80 | 0x7 << 76 | (random >> 62) << 64 | 0b10 << 62 | random & ((1 << 62) - 1)))

@@ -1,0 +1,145 @@
+"""The relay: each event of the stream in the queue of everyone who takes it, and of nobody else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from chalicelib.connectors.relay import service
+from chalicelib.connectors.relay.workers import relay
+from chalicelib.core import aws as clients
+from chalicelib.core import events
+from chalicelib.core.events import Event
+from tests.support.cloud import Cloud
+from tests.support.events import an_item_event, failures, sequence_number, stream_event
+
+
+def relayed(*found: Event) -> list[str]:
+    """Give the worker a batch of the stream; the sequence numbers that it reported."""
+    return failures(relay(stream_event(*found), None))
+
+
+def ids_in(aws: Cloud, queue: str) -> list[str]:
+    return sorted(json.loads(message["Body"])["id"] for message in aws.messages(queue))
+
+
+class Sends:
+    """Every batch that was sent, and what the next answers are to be."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.batches: list[list[dict[str, Any]]] = []
+        self.refused: set[str] = set()
+        sqs = clients.client("sqs")
+        self._send = sqs.send_message_batch
+        monkeypatch.setattr(sqs, "send_message_batch", self._sent)
+
+    def _sent(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> Any:  # noqa: N803 - botocore's names
+        self.batches.append(Entries)
+        taken = [entry for entry in Entries if json.loads(entry["MessageBody"])["id"] not in self.refused]
+        answer = self._send(QueueUrl=QueueUrl, Entries=taken) if taken else {"Successful": []}
+        failed = [{"Id": entry["Id"], "Code": "InternalError", "SenderFault": False} for entry in Entries]
+        return answer | {"Failed": [entry for entry in failed if entry["Id"] not in {one["Id"] for one in taken}]}
+
+
+@pytest.fixture
+def sends(aws: Cloud, monkeypatch: pytest.MonkeyPatch) -> Sends:
+    return Sends(monkeypatch)
+
+
+def test_each_consumer_gets_what_it_takes(aws: Cloud) -> None:
+    scan = an_item_event()
+    unheard_of = an_item_event("facteo.item.photographed")
+    plan = an_item_event("facteo.plan.changed", subject="plan/75015A")
+    other = an_item_event("facteo.device.event-refused", subject="device/d1")
+
+    assert relayed(scan, unheard_of, plan, other) == []
+
+    assert ids_in(aws, "tracking") == sorted([scan.id, unheard_of.id])
+    assert ids_in(aws, "sorting") == sorted([scan.id, plan.id])
+
+
+def test_a_message_is_the_event_with_what_one_looks_for_as_attributes(aws: Cloud) -> None:
+    scan = an_item_event()
+    relayed(scan)
+
+    [message] = aws.messages("tracking")
+    assert events.decode(message["Body"]) == scan
+    assert {name: attribute["StringValue"] for name, attribute in message["MessageAttributes"].items()} == {
+        "event_id": scan.id,
+        "type": "facteo.item.scanned",
+        "correlation_id": scan.correlationid,
+    }
+
+
+def test_an_event_without_correlation_id_is_relayed_too(aws: Cloud) -> None:
+    assert relayed(an_item_event(correlationid="")) == []
+    assert len(aws.messages("tracking")) == 1
+
+
+def test_what_a_lost_handset_says_stays_inside(aws: Cloud) -> None:
+    quarantined = an_item_event(quarantined=True)
+
+    assert relayed(quarantined) == []
+    assert aws.messages("tracking") == aws.messages("sorting") == []
+
+    service.send("tracking", [quarantined])  # released
+    assert ids_in(aws, "tracking") == [quarantined.id]
+
+
+def test_a_hundred_events_are_ten_calls_for_each_queue(aws: Cloud, sends: Sends) -> None:
+    scans = [an_item_event() for _ in range(100)]
+
+    assert relayed(*scans) == []
+
+    assert [len(batch) for batch in sends.batches] == [10] * 20
+    assert ids_in(aws, "tracking") == sorted(scan.id for scan in scans)
+
+
+@pytest.mark.parametrize(("size", "batches"), [(60_000, [4, 4, 2]), (140_000, [1] * 10)])
+def test_a_call_stays_below_the_limit_of_bytes(sends: Sends, size: int, batches: list[int]) -> None:
+    large = [an_item_event("facteo.item.photographed", data={"sealed": "x" * size}) for _ in range(10)]
+
+    assert relayed(*large) == []
+
+    assert [len(batch) for batch in sends.batches] == batches
+    assert all(len(msgspec.json.encode(batch)) < 300_000 for batch in sends.batches)
+
+
+def test_only_an_event_that_the_queue_refused_is_reported(aws: Cloud, sends: Sends) -> None:
+    scans = [an_item_event() for _ in range(5)]
+    sends.refused = {scans[2].id}
+
+    assert relayed(*scans) == [sequence_number(3)]
+
+    sends.refused = set()
+    assert relayed(*scans[2:]) == []
+    assert set(ids_in(aws, "tracking")) == set(ids_in(aws, "sorting")) == {scan.id for scan in scans}
+
+
+def test_only_a_record_that_cannot_be_read_is_reported(aws: Cloud) -> None:
+    scans = [an_item_event() for _ in range(3)]
+    batch = stream_event(*scans)
+    batch["Records"][1]["dynamodb"]["NewImage"]["event"]["S"] = "{"
+
+    assert failures(relay(batch, None)) == [sequence_number(2)]
+
+    assert ids_in(aws, "tracking") == sorted([scans[0].id, scans[2].id])
+
+
+def test_a_deleted_row_says_nothing(aws: Cloud) -> None:
+    batch = stream_event(an_item_event())
+    batch["Records"][0]["eventName"] = "REMOVE"
+    del batch["Records"][0]["dynamodb"]["NewImage"]
+
+    assert failures(relay(batch, None)) == []
+    assert aws.messages("tracking") == []
+
+
+def test_an_empty_batch_calls_nobody(sends: Sends) -> None:
+    nothing: Sequence[Event] = []
+    service.relay(nothing)
+    assert sends.batches == []
