@@ -19,6 +19,19 @@ DEVICE = "019ac9a0-0000-7000-8000-0000000000d1"
 STREAM = "arn:aws:dynamodb:eu-west-3:123456789012:table/facteo-test-journal/stream/2026-11-01T00:00:00.000"
 QUEUE = "arn:aws:sqs:eu-west-3:123456789012:facteo-test-tracking"
 
+SCHEDULED = {
+    "version": "0",
+    "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
+    "detail-type": "Scheduled Event",
+    "source": "aws.events",
+    "account": "123456789012",
+    "time": "2026-11-23T07:00:00Z",
+    "region": "eu-west-3",
+    "resources": ["arn:aws:events:eu-west-3:123456789012:rule/facteo-test-minute"],
+    "detail": {},
+}
+"""The raw event of a schedule."""
+
 
 def an_item_event(
     event_type: str = "facteo.item.scanned", *, item: str = ITEM, at: datetime | None = None, **changes: Any
@@ -83,14 +96,14 @@ def sqs_event(*bodies: Event | str) -> dict[str, Any]:
     return {"Records": [_message(number, body) for number, body in enumerate(bodies, start=1)]}
 
 
-def failures(result: Any) -> list[str]:
-    """The ids that a worker reported as failed."""
-    return [failure["itemIdentifier"] for failure in result["batchItemFailures"]]
+def invoke(worker: Any, raw: dict[str, Any]) -> list[str]:
+    """Call a worker with a raw event as Lambda does; the ids that it reported as failed."""
+    return [failure["itemIdentifier"] for failure in (worker(raw, None) or {}).get("batchItemFailures", [])]
 
 
 def deliver(worker: Any, found: Sequence[Event | str]) -> list[str]:
-    """Give a queue's worker these messages as Lambda does; the ids of those that failed."""
-    return failures(worker(sqs_event(*found), None))
+    """Give a queue's worker these messages; the ids of those that failed."""
+    return invoke(worker, sqs_event(*found))
 
 
 def _stream_record(position: int, event: Event) -> dict[str, Any]:

@@ -15,12 +15,12 @@ from chalicelib.core import aws as clients
 from chalicelib.core import events
 from chalicelib.core.events import Event
 from tests.support.cloud import Cloud
-from tests.support.events import an_item_event, failures, sequence_number, stream_event
+from tests.support.events import an_item_event, invoke, sequence_number, stream_event
 
 
 def relayed(*found: Event) -> list[str]:
     """Give the worker a batch of the stream; the sequence numbers that it reported."""
-    return failures(relay(stream_event(*found), None))
+    return invoke(relay, stream_event(*found))
 
 
 def ids_in(aws: Cloud, queue: str) -> list[str]:
@@ -125,7 +125,7 @@ def test_only_a_record_that_cannot_be_read_is_reported(aws: Cloud) -> None:
     batch = stream_event(*scans)
     batch["Records"][1]["dynamodb"]["NewImage"]["event"]["S"] = "{"
 
-    assert failures(relay(batch, None)) == [sequence_number(2)]
+    assert invoke(relay, batch) == [sequence_number(2)]
 
     assert ids_in(aws, "tracking") == sorted([scans[0].id, scans[2].id])
 
@@ -135,7 +135,7 @@ def test_a_deleted_row_says_nothing(aws: Cloud) -> None:
     batch["Records"][0]["eventName"] = "REMOVE"
     del batch["Records"][0]["dynamodb"]["NewImage"]
 
-    assert failures(relay(batch, None)) == []
+    assert invoke(relay, batch) == []
     assert aws.messages("tracking") == []
 
 

@@ -1,0 +1,128 @@
+"""Build what is deployed: chalice's package with the merged template, its zip made fit for a cold start.
+
+`python -m infra.build --stage local` leaves `template.json` and `deployment.zip` in `build/local`.
+
+Chalice packs sources only, and `/var/task` cannot be written: each cold start would compile everything. So each source
+gets hash-based bytecode that is never checked against it (PEP 552), which is right because neither changes any more.
+Botocore's descriptions of services that are not used are left out. Times and order are fixed: the same input gives
+the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import compileall
+import json
+import os
+import py_compile
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+TEMPLATE = ROOT / "infra" / "resources.yaml"
+
+SERVICES = ("dynamodb", "dynamodbstreams", "kms", "s3", "secretsmanager", "sqs", "sso", "sso-oidc", "sts")
+"""The AWS services whose botocore descriptions are packed; sts and sso are what finding credentials may need."""
+
+_BOTOCORE = Path("botocore") / "data"
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_FILE_MODE = 0o644 << 16
+
+
+class BuildError(Exception):
+    """The package or its template is not what may be deployed."""
+
+
+def build(stage: str, out: Path) -> Path:
+    """Build a stage into the folder `out`. Raises BuildError for a template that would fail or lose messages."""
+    shutil.rmtree(out, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as folder:
+        packaged = Path(folder) / "packaged"
+        _package(stage, packaged, _as_json(TEMPLATE, Path(folder)))
+        template = json.loads((packaged / "sam.json").read_text())
+        check(template)
+        out.mkdir(parents=True)
+        (out / "template.json").write_text(json.dumps(template, indent=1, sort_keys=True) + "\n")
+        _repack(packaged / "deployment.zip", out / "deployment.zip", Path(folder) / "unpacked")
+    return out
+
+
+def check(template: dict[str, Any]) -> None:
+    """Raise BuildError for a resource without a type, or a queue or stream whose failures would not be reported."""
+    for name, resource in template["Resources"].items():
+        if "Type" not in resource:
+            raise BuildError(f"{name} has no Type: is its name misspelt in {TEMPLATE.name}?")
+        for source, event in resource.get("Properties", {}).get("Events", {}).items():
+            reports = event["Properties"].get("FunctionResponseTypes") == ["ReportBatchItemFailures"]
+            if event["Type"] in {"SQS", "DynamoDB"} and not reports:
+                raise BuildError(f"{source} of {name} does not report failed messages: they would be deleted.")
+
+
+def _as_json(template: Path, folder: Path) -> Path:
+    """Chalice answers in the format of what it merges."""
+    merged = folder / "resources.json"
+    merged.write_text(json.dumps(yaml.safe_load(template.read_text())))
+    return merged
+
+
+def _package(stage: str, out: Path, merged: Path) -> None:
+    """Run chalice itself: ops know what it does, and its configuration is ours."""
+    chalice = [str(Path(sys.executable).with_name("chalice")), "package"]
+    options = ["--stage", stage, "--template-format", "json", "--merge-template", str(merged), str(out)]
+    environment = {**os.environ, "AWS_DEFAULT_REGION": os.environ.get("AWS_DEFAULT_REGION", "eu-west-3")}
+    done = subprocess.run([*chalice, *options], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(f"chalice package failed:\n{done.stdout}{done.stderr}")
+
+
+def _repack(source: Path, target: Path, folder: Path) -> None:
+    with zipfile.ZipFile(source) as archive:
+        archive.extractall(folder)  # noqa: S202 - made by chalice a moment ago
+    _trim(folder / _BOTOCORE)
+    _compile(folder)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(str(path.relative_to(folder)), _EPOCH)
+            entry.external_attr, entry.compress_type = _FILE_MODE, zipfile.ZIP_DEFLATED
+            archive.writestr(entry, path.read_bytes())
+
+
+def _trim(data: Path) -> None:
+    for folder in data.iterdir():
+        if folder.is_dir() and folder.name not in SERVICES:
+            shutil.rmtree(folder)
+
+
+def _compile(folder: Path) -> None:
+    """Bytecode for every source, with paths as on Lambda."""
+    for cache in folder.rglob("__pycache__"):
+        shutil.rmtree(cache)
+    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    compileall.compile_dir(
+        folder, quiet=2, workers=1, invalidation_mode=mode, stripdir=str(folder), prependdir="/var/task", maxlevels=20
+    )
+    sources = {path for path in folder.rglob("*.py")}
+    compiled = {path.parent.parent / f"{path.name.split('.')[0]}.py" for path in folder.rglob("*.pyc")}
+    if missing := {path for path in sources - compiled if "." not in path.stem}:
+        raise BuildError(f"no bytecode for {', '.join(sorted(str(path.relative_to(folder)) for path in missing))}")
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description="Build the package of a stage.")
+    parser.add_argument("--stage", required=True)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    out = build(arguments.stage, arguments.out or ROOT / "build" / arguments.stage)
+    print(f"{out / 'deployment.zip'}: {(out / 'deployment.zip').stat().st_size / 2**20:.1f} MiB")
+
+
+if __name__ == "__main__":
+    main()
