@@ -84,7 +84,7 @@ def _package(stage: str, out: Path, merged: Path) -> None:
 
 def _repack(source: Path, target: Path, folder: Path) -> None:
     with zipfile.ZipFile(source) as archive:
-        archive.extractall(folder)  # noqa: S202 - made by chalice a moment ago
+        archive.extractall(folder)
     _trim(folder / _BOTOCORE)
     _compile(folder)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -108,7 +108,7 @@ def _compile(folder: Path) -> None:
     compileall.compile_dir(
         folder, quiet=2, workers=1, invalidation_mode=mode, stripdir=str(folder), prependdir="/var/task", maxlevels=20
     )
-    sources = {path for path in folder.rglob("*.py")}
+    sources = set(folder.rglob("*.py"))
     compiled = {path.parent.parent / f"{path.name.split('.')[0]}.py" for path in folder.rglob("*.pyc")}
     if missing := {path for path in sources - compiled if "." not in path.stem}:
         raise BuildError(f"no bytecode for {', '.join(sorted(str(path.relative_to(folder)) for path in missing))}")

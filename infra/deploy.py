@@ -1,7 +1,7 @@
 """Deploy what `infra.build` made: upload the zip under its hash, make a change set, show it, carry it out.
 
-`python -m infra.deploy --stage staging --preview` only shows what would change. The same code deploys to AWS and, with
-`--endpoint-url`, to the local cloud.
+`python -m infra.deploy --stage staging --preview` only shows what would change. The parameters of each stage stand in
+`infra/stages.json`. The same code deploys to AWS and, with `--endpoint-url`, to the local cloud.
 """
 
 from __future__ import annotations
@@ -42,13 +42,14 @@ class Deployment:
         self._region = session.region_name
 
     def run(self, built: Path, parameters: Mapping[str, str], *, preview: bool = False) -> dict[str, str]:
-        """Deploy the build with these parameters and give the stack's outputs. Raises DeployError."""
-        template = self._uploaded(built)
-        change_set = self._change_set(template, parameters)
+        """Show what would change, do it unless it is a preview, and give the stack's outputs. Raises DeployError."""
+        change_set = self._change_set(self._uploaded(built), parameters)
         if change_set is None:
             print("Nothing changes.")
-        elif not preview:
-            self._cloudformation.execute_change_set(ChangeSetName=change_set)
+            return self.outputs()
+        _show(change_set["Changes"])
+        if not preview:
+            self._cloudformation.execute_change_set(ChangeSetName=change_set["ChangeSetId"])
             self._wait_for_stack()
         return self.outputs()
 
@@ -91,7 +92,8 @@ class Deployment:
                 },
             )
 
-    def _change_set(self, template: str, parameters: Mapping[str, str]) -> str | None:
+    def _change_set(self, template: str, parameters: Mapping[str, str]) -> dict[str, Any] | None:
+        """The change set from what is deployed to the template, or None if nothing changes."""
         kind = "UPDATE" if self._exists() else "CREATE"
         change_set: str = self._cloudformation.create_change_set(
             StackName=self.stack,
@@ -110,8 +112,7 @@ class Deployment:
             if any(phrase in reason for phrase in _NOTHING_TO_DO):
                 return None
             raise DeployError(f"the change set failed: {reason}")
-        _show(described.get("Changes", []))
-        return change_set
+        return described
 
     def _wait_for_change_set(self, change_set: str) -> dict[str, Any]:
         for _ in range(_DEADLINE_SECONDS):
@@ -167,7 +168,8 @@ def main() -> None:
     parser.add_argument("--preview", action="store_true", help="show the change set, do not carry it out")
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE")
     arguments = parser.parse_args()
-    parameters = dict(given.split("=", 1) for given in arguments.parameter)
+    stages = json.loads((ROOT / "infra" / "stages.json").read_text())
+    parameters = stages.get(arguments.stage, {}) | dict(given.split("=", 1) for given in arguments.parameter)
     deployment = Deployment(arguments.stage, boto3.Session(), arguments.endpoint_url)
     outputs = deployment.run(ROOT / "build" / arguments.stage, parameters, preview=arguments.preview)
     for name, value in outputs.items():

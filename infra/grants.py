@@ -122,7 +122,12 @@ def _statements(grants: Grants) -> list[dict[str, Any]]:
         for name in grants.secrets
     ]
     if grants.reads_stream:
-        reading = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams")
+        reading = (
+            "dynamodb:DescribeStream",
+            "dynamodb:GetRecords",
+            "dynamodb:GetShardIterator",
+            "dynamodb:ListStreams",
+        )
         statements.append(_allow(reading, _arn("dynamodb", "table/facteo-${Stage}-journal/stream/*")))
     return statements + _key_statements(grants)
 

@@ -263,8 +263,8 @@ COUNTERS: Final = 1000
 names are the same only after a thousand files of one client in one second."""
 
 _CLIENT: Final = re.compile(r"[0-9]{6}")
-_OPENS: Final = clock_time(6, 0)
-_CLOSES: Final = clock_time(1, 0)
+OPENS: Final = clock_time(6, 0)
+CLOSES: Final = clock_time(1, 0)
 
 
 def _stem(client: str, at: datetime, counter: int) -> str:
@@ -289,10 +289,10 @@ def temporary_name(client: str, at: datetime, counter: int) -> str:
     return _stem(client, at, counter) + ".tmp"
 
 
-def within_send_window(at: datetime) -> bool:
+def within_send_window(at: datetime, opens: clock_time = OPENS, closes: clock_time = CLOSES) -> bool:
     """Whether the receiver's server is open: 06:00 to 01:00 the next day in Paris, 01:00 itself excluded.
 
     The clock changes at 02:00 or 03:00, when it is closed, so that local time is never in doubt here.
     """
     local = _local(at).time()
-    return local >= _OPENS or local < _CLOSES
+    return local >= opens or local < closes

@@ -32,8 +32,11 @@ _CHALLENGE_BYTES = 32
 
 
 class EnrolmentSettings(SignatureSettings, frozen=True, kw_only=True):
-    """Our application's package name, and the SHA-256 (hex, separated by spaces) of the certificates that sign it."""
+    """Where handsets find the API; and our application's package name with the SHA-256 (hex, separated by spaces) of
+    the certificates that sign it.
+    """
 
+    public_url: str
     attestation_package: str
     attestation_signers: str
 
@@ -53,7 +56,7 @@ def issue_ticket(carrier: str, depot: str, *, actor: str, correlation_id: str) -
     ticket, secret = ids.new(), secrets.token_urlsafe(_SECRET_BYTES)
     expires_at = clock.now() + rules.TICKET_VALID_FOR
     content = QRContent(
-        url=f"https://{settings.load(SignatureSettings).authority}",
+        url=settings.load(EnrolmentSettings).public_url,
         code=f"{ticket}.{secret}",
         challenge=signing.base64url(secrets.token_bytes(_CHALLENGE_BYTES)),
     )

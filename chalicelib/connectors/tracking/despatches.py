@@ -26,7 +26,7 @@ import hashlib
 import heapq
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, time
 from itertools import islice
 from typing import Annotated, Any, Final
 
@@ -35,7 +35,7 @@ from msgspec import Meta
 from pynamodb.exceptions import DeleteError
 from pynamodb.expressions.condition import Condition
 
-from chalicelib.connectors.return_file import within_send_window
+from chalicelib.connectors.return_file import CLOSES, OPENS, within_send_window
 from chalicelib.connectors.tracking import rules
 from chalicelib.connectors.tracking.rules import MAX_LINES, State
 from chalicelib.connectors.tracking.schemas import DespatchSent, Origin, Traced
@@ -50,9 +50,11 @@ ACTOR: Final = "system/despatch"
 
 
 class DespatchSettings(Settings, frozen=True, kw_only=True):
-    """`despatch_lines`: how many lines a file has at most."""
+    """How many lines a file has at most, and when (Paris time, through midnight) the receiver's server is open."""
 
     despatch_lines: Annotated[int, Meta(ge=1, le=MAX_LINES)] = MAX_LINES
+    receiver_opens: time = OPENS
+    receiver_closes: time = CLOSES
 
 
 def send_due(connect: Connect = sftp) -> None:
@@ -63,7 +65,7 @@ def send_due(connect: Connect = sftp) -> None:
     """
     until = clock.now() + rules.RUN_FOR
     with Channel(connect) as channel:
-        due = _due() if within_send_window(clock.now()) else []
+        due = _due() if _receiver_is_open() else []
         try:
             while due:
                 due = [marker for marker in due if _may_begin(until) and _succeeds(marker, channel)]
@@ -91,8 +93,12 @@ def _due() -> list[DueRow]:
 
 
 def _may_begin(until: datetime) -> bool:
-    now = clock.now()
-    return now < until and within_send_window(now)
+    return clock.now() < until and _receiver_is_open()
+
+
+def _receiver_is_open() -> bool:
+    known = settings.load(DespatchSettings)
+    return within_send_window(clock.now(), known.receiver_opens, known.receiver_closes)
 
 
 def _succeeds(marker: DueRow, channel: Channel) -> bool:

@@ -1,0 +1,91 @@
+"""The demo's data: users, and a small depot's files, taken by the real importer. Loaded once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from botocore.exceptions import ClientError
+
+from demo import staff
+from infra.running import Run, session
+
+DATA = Path(__file__).parent / "data"
+KINDS = ("zones", "depots", "carriers", "clients", "sorting-plan")
+"""In the order in which one refers to the other."""
+
+ROUNDS = (("C1001", "75015A", "T12"), ("C1002", "75015A", "T13"), ("C2001", "92130B", "T01"))
+DUTY_DAYS = 31
+
+_WAIT_SECONDS = 120
+_LOOK_EVERY_SECONDS = 0.5
+
+ResultT = TypeVar("ResultT")
+
+
+def seed(running: Run) -> None:
+    """Load what is not there yet: users, people and places, the sorting plan, and duties from today on."""
+    staff.make_users(running)
+    files = [(kind, f"demo-{kind}.csv", (DATA / f"{kind}.csv").read_bytes()) for kind in KINDS]
+    files.append(("duties", f"demo-duties-{date.today():%Y%m%d}.csv", duties(date.today())))  # noqa: DTZ011
+    for kind, name, content in files:
+        if not _is_there(running, f"inbox/{kind}/{name}"):
+            print(f"Importing {name} ...", flush=True)
+            drop(running, kind, name, content)
+            wait_for_import(running, kind, name)
+
+
+def drop(running: Run, kind: str, name: str, content: bytes) -> None:
+    """Put a file into the inbox, as a legacy system does."""
+    _s3(running).put_object(Bucket=running.bucket, Key=f"inbox/{kind}/{name}", Body=content)
+
+
+def fetch(running: Run, key: str) -> bytes:
+    """A file of the bucket."""
+    content: bytes = _s3(running).get_object(Bucket=running.bucket, Key=key)["Body"].read()
+    return content
+
+
+def wait_for_import(running: Run, kind: str, name: str) -> dict[str, Any]:
+    """The import of that file, once it has ended."""
+    bearer = staff.token(running, "ops")
+
+    def ended() -> dict[str, Any] | None:
+        imports = staff.call(running, "GET", "/v1/imports", bearer=bearer)["imports"]
+        found = [one for one in imports if one["key"] == f"inbox/{kind}/{name}" and one["state"] != "under-way"]
+        return found[0] if found else None
+
+    return wait_for(ended, f"the import of {name}")
+
+
+def wait_for(look: Callable[[], ResultT | None], what: str, seconds: float = _WAIT_SECONDS) -> ResultT:
+    """What `look` finds, asked again and again. Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = look()
+        if found is not None:
+            return found
+        time.sleep(_LOOK_EVERY_SECONDS)
+    raise TimeoutError(f"{what} did not happen within {seconds:.0f} s; see .local/cloud/cloud.log")
+
+
+def duties(first: date) -> bytes:
+    """The roster: each demo carrier on their round, every day of the coming month."""
+    days = [first + timedelta(days=number) for number in range(DUTY_DAYS)]
+    lines = [f"{carrier};{day};{depot};{route};07:30;14:00" for day in days for carrier, depot, route in ROUNDS]
+    return "\n".join(["carrier;day;depot;route;starts;ends", *lines, ""]).encode()
+
+
+def _is_there(running: Run, key: str) -> bool:
+    try:
+        _s3(running).head_object(Bucket=running.bucket, Key=key)
+    except ClientError:
+        return False
+    return True
+
+
+def _s3(running: Run) -> Any:
+    return session().client("s3", endpoint_url=running.endpoint)
