@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ class Synced:
     recorded: int = 0
     duplicate: int = 0
     refused: int = 0
+    problems: list[tuple[Event, dict[str, Any]]] = field(default_factory=list)
 
 
 class NotEnrolled(Exception):  # noqa: N818
@@ -40,7 +41,7 @@ class Handset:
     def __init__(
         self, folder: Path, connect_to: str = "", now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
-        self._folder, self._now = folder, now
+        self.folder, self._now = folder, now
         try:
             self.enrolment: dict[str, Any] = json.loads((folder / "enrolment.json").read_text())
         except FileNotFoundError as error:
@@ -89,14 +90,14 @@ class Handset:
             return dict(kept["bundle"])
         if answer.body is not None:
             _write_whole(
-                self._folder / "round.json", json.dumps({"etag": answer.headers["etag"], "bundle": answer.body})
+                self.folder / "round.json", json.dumps({"etag": answer.headers["etag"], "bundle": answer.body})
             )
         return dict((self.round or {})["bundle"])
 
     @property
     def round(self) -> dict[str, Any] | None:
         """The bundle that was taken last, with its ETag."""
-        path = self._folder / "round.json"
+        path = self.folder / "round.json"
         return json.loads(path.read_text()) if path.exists() else None
 
     def scan(self, item: str, step: str) -> Event:
@@ -114,8 +115,10 @@ class Handset:
         while waiting := self.outbox.waiting(BATCH):
             answer = self._call("POST", "/v1/events", {"clock": self._clock(), "events": waiting}).body
             self.outbox.settle(answer["results"], answer["acknowledged_through"])
-            for result in answer["results"]:
+            for event, result in zip(waiting, answer["results"], strict=True):
                 setattr(synced, result["result"], getattr(synced, result["result"]) + 1)
+                if result["problem"]:
+                    synced.problems.append((event, result["problem"]))
         return synced
 
     def _event(self, sequence: int, event_type: str, item: str, data: dict[str, Any]) -> Event:

@@ -17,7 +17,11 @@ from typing import Any
 Event = dict[str, Any]
 
 _TABLES = """
-CREATE TABLE IF NOT EXISTS events (sequence INTEGER PRIMARY KEY, event TEXT NOT NULL, refusal TEXT);
+CREATE TABLE IF NOT EXISTS events (
+    sequence INTEGER PRIMARY KEY,
+    event TEXT NOT NULL,
+    refused INTEGER NOT NULL DEFAULT 0
+);
 CREATE TABLE IF NOT EXISTS numbers (one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER NOT NULL);
 INSERT OR IGNORE INTO numbers VALUES (1, 0);
 """
@@ -42,30 +46,25 @@ class Outbox:
 
     def waiting(self, limit: int) -> list[Event]:
         """The oldest events that are to be sent: refused ones are final and not sent again."""
-        rows = self._database.execute(
-            "SELECT event FROM events WHERE refusal IS NULL ORDER BY sequence LIMIT ?", (limit,)
-        )
+        rows = self._database.execute("SELECT event FROM events WHERE refused = 0 ORDER BY sequence LIMIT ?", (limit,))
         return [json.loads(event) for (event,) in rows]
 
     def count(self) -> int:
         """How many events wait to be sent."""
-        [(number,)] = self._database.execute("SELECT count(*) FROM events WHERE refusal IS NULL").fetchall()
+        [(number,)] = self._database.execute("SELECT count(*) FROM events WHERE refused = 0").fetchall()
         return int(number)
 
-    def refusals(self) -> list[tuple[Event, dict[str, Any]]]:
-        """Events that were refused and not yet acknowledged, each with its problem."""
-        rows = self._database.execute("SELECT event, refusal FROM events WHERE refusal IS NOT NULL ORDER BY sequence")
-        return [(json.loads(event), json.loads(refusal)) for event, refusal in rows]
+    def all(self) -> list[Event]:
+        """Every event that is not acknowledged yet, oldest first."""
+        rows = self._database.execute("SELECT event FROM events ORDER BY sequence")
+        return [json.loads(event) for (event,) in rows]
 
     def settle(self, results: Iterable[dict[str, Any]], acknowledged_through: int) -> None:
         """Note what was refused, and delete what is acknowledged."""
         with self._database as writing:
             for result in results:
                 if result["result"] == "refused" and result["sequence"] is not None:
-                    writing.execute(
-                        "UPDATE events SET refusal = ? WHERE sequence = ?",
-                        (json.dumps(result["problem"]), result["sequence"]),
-                    )
+                    writing.execute("UPDATE events SET refused = 1 WHERE sequence = ?", (result["sequence"],))
             writing.execute("DELETE FROM events WHERE sequence <= ?", (acknowledged_through,))
 
     def close(self) -> None:

@@ -61,17 +61,17 @@ class Transport:
 
         Raises NoNetwork, or Refused for any answer of 400 and more.
         """
-        answer = self._send_once(method, path, body, key, key_id, headers or {})
+        answer = self._send_once(method, path, body, key=key, key_id=key_id, headers=headers or {})
         server_time = answer.body.get("server_time") if isinstance(answer.body, dict) else None
         if answer.status == http.HTTPStatus.UNAUTHORIZED and server_time:
             self.clock_error = datetime.fromisoformat(server_time) - self._now()
-            answer = self._send_once(method, path, body, key, key_id, headers or {})
+            answer = self._send_once(method, path, body, key=key, key_id=key_id, headers=headers or {})
         if answer.status >= http.HTTPStatus.BAD_REQUEST:
             raise Refused(answer.status, answer.body if isinstance(answer.body, dict) else {})
         return answer
 
     def _send_once(
-        self, method: str, path: str, body: Any, key: HandsetKey, key_id: str, headers: dict[str, str]
+        self, method: str, path: str, body: Any, *, key: HandsetKey, key_id: str, headers: dict[str, str]
     ) -> Answer:
         raw = json.dumps(body).encode() if body is not None else b""
         request = Request(
