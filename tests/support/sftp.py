@@ -1,9 +1,7 @@
-"""The receiver of tracking files: a real SFTP server in a thread, on 127.0.0.1 and a free port."""
+"""The receiver of tracking files: the local SFTP server, with a folder for each test and ways to misbehave."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,15 +9,18 @@ from typing import Any
 
 import asyncssh
 
-USER, PASSWORD = "facteo", "correct horse"
+from infra import sftp_server
 
 
 class Receiver:
-    """The receiver's folder, what it picked up from it, and how its server misbehaves."""
+    """The receiver's folder, what it picked up from it, and how its server misbehaves.
+
+    `secret` holds what the secret with the connection's data does. `breaks_after` that many bytes of a file the
+    server hangs up; it refuses to open files whose name contains `refuses`.
+    """
 
     def __init__(self) -> None:
-        self.host_key = asyncssh.generate_private_key("ssh-ed25519")
-        self.port = 0
+        self.secret: dict[str, Any] = {}
         self.folder = Path()
         self.picked_up: list[tuple[str, bytes]] = []
         self.breaks_after: int | None = None
@@ -28,23 +29,6 @@ class Receiver:
     def starts_afresh(self, folder: Path) -> None:
         """An empty folder and a server that behaves."""
         self.folder, self.picked_up, self.breaks_after, self.refuses = folder, [], None, ""
-
-    @property
-    def public_key(self) -> str:
-        """The server's host key as a line of OpenSSH."""
-        return self.host_key.export_public_key("openssh").decode().strip()
-
-    @property
-    def secret(self) -> dict[str, Any]:
-        """What the secret with the connection's data holds."""
-        return {
-            "host": "127.0.0.1",
-            "port": self.port,
-            "username": USER,
-            "password": PASSWORD,
-            "host_key": self.public_key,
-            "directory": "/",
-        }
 
     def names(self) -> list[str]:
         """What is in the folder."""
@@ -63,14 +47,6 @@ class Receiver:
     def lines(self) -> list[str]:
         """Every line of those files."""
         return [line for _, content in self.files() for line in content.decode("iso-8859-1").splitlines()]
-
-
-class _Login(asyncssh.SSHServer):
-    def password_auth_supported(self) -> bool:
-        return True
-
-    def validate_password(self, username: str, password: str) -> bool:
-        return (username, password) == (USER, PASSWORD)
 
 
 class _Folder(asyncssh.SFTPServer):
@@ -93,28 +69,9 @@ class _Folder(asyncssh.SFTPServer):
 
 
 @contextmanager
-def serving() -> Iterator[Receiver]:
+def serving(root: Path) -> Iterator[Receiver]:
     """A receiver whose server runs until the block ends."""
     receiver = Receiver()
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-
-    async def listen() -> Any:
-        return await asyncssh.listen(
-            "127.0.0.1",
-            0,
-            server_factory=_Login,
-            server_host_keys=[receiver.host_key],
-            sftp_factory=lambda channel: _Folder(channel, receiver),
-        )
-
-    listener = asyncio.run_coroutine_threadsafe(listen(), loop).result(10)
-    receiver.port = listener.get_port()
-    try:
+    with sftp_server.serving(root, session=lambda channel: _Folder(channel, receiver)) as running:
+        receiver.secret = running.secret
         yield receiver
-    finally:
-        loop.call_soon_threadsafe(listener.close)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()

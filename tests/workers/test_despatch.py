@@ -21,7 +21,7 @@ from chalicelib.connectors.tracking.transport import Channel, SFTPSession, Trans
 from chalicelib.core import aws as clients
 from chalicelib.core import clock as clocks
 from chalicelib.core import ids, journal, settings
-from chalicelib.core.errors import NotFound
+from chalicelib.core.errors import ChangedMeanwhile, NotFound
 from chalicelib.core.events import Event
 from tests.support import sftp as receivers
 from tests.support.clock import FakeClock
@@ -39,8 +39,8 @@ SFTP_STEPS = tuple((SFTPSession, name) for name in ("open", "upload", "size", "r
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Receiver]:
-    with receivers.serving() as receiver:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+    with receivers.serving(tmp_path_factory.mktemp("receiver")) as receiver:
         yield receiver
 
 
@@ -305,9 +305,11 @@ class TestFailures:
         assert handed_over(receiver) == Counter(references)
 
     @pytest.mark.parametrize("changed", ["host_key", "password"])
-    def test_neither_a_strange_server_nor_a_wrong_password(self, receiver: Receiver, changed: str) -> None:
-        with receivers.serving() as stranger:
-            strange = {"host_key": stranger.public_key, "password": "wrong"}
+    def test_neither_a_strange_server_nor_a_wrong_password(
+        self, receiver: Receiver, changed: str, tmp_path: Path
+    ) -> None:
+        with receivers.serving(tmp_path / "stranger") as stranger:
+            strange = {"host_key": stranger.secret["host_key"], "password": "wrong"}
         keep_secret(receiver.secret | {changed: strange[changed]})
         with pytest.raises(Unreachable) as refusal, sftp():
             pass
@@ -379,9 +381,51 @@ class TestCrashes:
         assert handed_over(receiver) == Counter(references)
         assert len(sent_events()) == 1
 
+    def test_a_server_that_died_in_the_middle_of_a_rename(self, receiver: Receiver) -> None:
+        """OpenSSH makes the new name, then deletes the old one: a crash leaves both."""
+        references = given_lines(2)
+        with pytest.MonkeyPatch.context() as broken:
+            broken.setattr(SFTPSession, "rename", halved_by(receiver))
+            run()
+        assert file_of().state == rules.State.UPLOADED
+
+        run()
+        assert file_of().state == rules.State.SENT
+        assert handed_over(receiver) == Counter(references)
+
+
+def halved_by(receiver: Receiver) -> Callable[[SFTPSession, str, str], None]:
+    """A rename of which only the first half happens."""
+
+    def halved(_: SFTPSession, name: str, to: str) -> None:
+        (receiver.folder / to).write_bytes((receiver.folder / name).read_bytes())
+        raise TransferFailed("connection lost")
+
+    return halved
+
 
 @pytest.mark.usefixtures("few_shards")
 class TestTwoAtOnce:
+    @pytest.mark.parametrize(
+        "meanwhile",
+        [
+            {"leased_until": datetime(2026, 11, 23, 7, 2, tzinfo=UTC)},
+            {"state": rules.State.SENT.value},
+            {"attempt": 2},
+        ],
+        ids=["held by another", "moved on by a slow one", "taken on by another"],
+    )
+    def test_a_file_is_taken_on_only_as_it_was_read(self, receiver: Receiver, meanwhile: dict[str, Any]) -> None:
+        given_lines(1)
+        with pytest.raises(Killed), after_step(1, die, *SFTP_STEPS, only="open"):
+            run()
+        read, now = file_of(), file_of()
+        for name, value in meanwhile.items():
+            setattr(now, name, value)
+        now.save()
+        with pytest.raises(ChangedMeanwhile):
+            despatches._lease(read)
+
     def test_another_run_between_any_two_steps(self, receiver: Receiver) -> None:
         """While a run is under way, another one starts and ends: the lease keeps it away from the same file."""
         self.interleave(receiver, run)
