@@ -41,13 +41,19 @@ class Deployment:
         self._artifacts = f"{self.stack}-artifacts-{account}"
         self._region = session.region_name
 
-    def run(self, built: Path, parameters: Mapping[str, str], *, preview: bool = False) -> dict[str, str]:
-        """Show what would change, do it unless it is a preview, and give the stack's outputs. Raises DeployError."""
+    def run(
+        self, built: Path, parameters: Mapping[str, str], *, preview: bool = False, quiet: bool = False
+    ) -> dict[str, str]:
+        """Show what would change (unless `quiet`), do it unless it is a preview, and give the stack's outputs.
+
+        Raises DeployError.
+        """
         change_set = self._change_set(self._uploaded(built), parameters)
         if change_set is None:
-            print("Nothing changes.")
+            print("Nothing changes.", flush=True)
             return self.outputs()
-        _show(change_set["Changes"])
+        if not quiet:
+            _show(change_set["Changes"])
         if not preview:
             self._cloudformation.execute_change_set(ChangeSetName=change_set["ChangeSetId"])
             self._wait_for_stack()

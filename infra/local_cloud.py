@@ -109,7 +109,7 @@ def _environment() -> Path:
         print("Making the local cloud's environment (once) ...", flush=True)
         shutil.rmtree(_ENVIRONMENT, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", str(_ENVIRONMENT)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", "-r", str(_REQUIREMENTS)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "-qq", "-r", str(_REQUIREMENTS)], check=True)
         done.write_text(wanted)
     return python
 

@@ -58,7 +58,7 @@ def _deployed(cloud: LocalCloud, sftp_root: Path) -> Run:
         "CertificateArn": f"arn:aws:acm:{REGION}:{local_cloud.ACCOUNT}:certificate/local",
         "LocalPort": str(cloud.port),
     }
-    outputs = Deployment(STAGE, session(), cloud.endpoint).run(built, parameters)
+    outputs = Deployment(STAGE, session(), cloud.endpoint).run(built, parameters, quiet=True)
     return Run(
         url=f"http://{DOMAIN}:{cloud.port}",
         connect_to=f"127.0.0.1:{cloud.port}",
