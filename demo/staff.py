@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import urllib.parse
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
 
+from handset.client import Handset
 from infra.running import Run, session
 
 ROLES = (
@@ -85,6 +87,19 @@ def call(running: Run, method: str, path: str, body: Any = None, *, bearer: str)
     )
     with urllib.request.urlopen(request) as answer:  # noqa: S310
         return json.loads(answer.read() or b"null")
+
+
+def ticket(running: Run, carrier: str) -> dict[str, Any]:
+    """A ticket for a carrier's handset."""
+    bearer = token(running, "fleet-admin")
+    made: dict[str, Any] = call(running, "POST", "/v1/enrolment-tickets", {"carrier": carrier}, bearer=bearer)
+    return made
+
+
+def enrol(running: Run, carrier: str, folder: Path) -> Handset:
+    """A handset of this carrier, enrolled with a ticket of its own. Its serial number is the folder's name."""
+    content = ticket(running, carrier)["content"]
+    return Handset.enrol(folder, content, serial=f"DEMO-{folder.name}", connect_to=running.connect_to)
 
 
 def _provider(running: Run) -> boto3.client:
