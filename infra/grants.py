@@ -17,6 +17,8 @@ POLICIES = Path(__file__).parent.parent / ".chalice"
 READ = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query")
 PUT = ("dynamodb:PutItem",)
 WRITE = ("dynamodb:PutItem", "dynamodb:UpdateItem")
+BATCH_WRITE = ("dynamodb:BatchWriteItem",)
+"""A right of its own, beside those to put and delete."""
 DELETE = ("dynamodb:DeleteItem",)
 
 RECEIVE = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
@@ -79,11 +81,11 @@ GRANTS: Mapping[str, Grants] = {
         bucket={"inbox/*": ("s3:GetObject", "s3:GetObjectVersion"), "rejects/*": ("s3:GetObject", "s3:PutObject")},
     ),
     "tracking": Grants(
-        tables={"journal": READ, "items": READ, "inbox": (*READ, *PUT), "despatches": (*READ, *WRITE)},
+        tables={"journal": READ, "items": READ, "inbox": (*READ, *PUT), "despatches": (*READ, *WRITE, *BATCH_WRITE)},
         queues={"tracking": RECEIVE},
     ),
     "despatch": Grants(
-        tables={**_JOURNAL, "despatches": (*READ, *WRITE, *DELETE)},
+        tables={**_JOURNAL, "despatches": (*READ, *WRITE, *DELETE, *BATCH_WRITE)},
         secrets=("sftp",),
     ),
     "sorting": Grants(
@@ -118,7 +120,7 @@ def _statements(grants: Grants) -> list[dict[str, Any]]:
         for prefix, actions in grants.bucket.items()
     ]
     statements += [
-        _allow(("secretsmanager:GetSecretValue",), _arn("secretsmanager", f"secret:facteo/${{Stage}}/{name}*"))
+        _allow(("secretsmanager:GetSecretValue",), _arn("secretsmanager", f"secret:facteo/${{Stage}}/{name}-??????"))
         for name in grants.secrets
     ]
     if grants.reads_stream:

@@ -12,6 +12,7 @@ from typing import Any
 from chalice.test import Client
 
 from handset.signing import HandsetKey, Request, sign
+from tests.support import rights
 from tests.support.clock import FakeClock
 from tests.support.tokens import TokenIssuer
 
@@ -70,7 +71,8 @@ class Caller:
         )
         self.dress(request)
         request.headers |= {name.replace("_", "-"): value for name, value in headers.items()}
-        response = self.client.http.request(method, address, headers=request.headers, body=raw)
+        with rights.checked("api_handler"):
+            response = self.client.http.request(method, address, headers=request.headers, body=raw)
         return Answered(response.status_code, dict(response.headers), response.body.decode())
 
 
@@ -95,6 +97,10 @@ class Api:
 
     def with_token(self, token: str) -> Caller:
         return Caller(self._client, headers={"Authorization": f"Bearer {token}"})
+
+    def dressed(self, dress: Callable[[Request], None]) -> Caller:
+        """Somebody whose requests are changed by `dress` before they are sent."""
+        return Caller(self._client, dress)
 
     def as_handset(self, key: HandsetKey, device: str, *, clock_off_by: float = 0) -> Caller:
         """A handset that signs as `device` with `key`; its clock may be off by some seconds."""

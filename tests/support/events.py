@@ -13,6 +13,7 @@ from chalicelib.core import clock, events, ids, journal
 from chalicelib.core.events import Event
 from chalicelib.core.transaction import transaction
 from chalicelib.items import service as items
+from tests.support import rights
 from tests.support.factories import CARRIER, DEPOT, ITEM, an_announcement
 
 DEVICE = "019ac9a0-0000-7000-8000-0000000000d1"
@@ -97,8 +98,10 @@ def sqs_event(*bodies: Event | str) -> dict[str, Any]:
 
 
 def invoke(worker: Any, raw: dict[str, Any]) -> list[str]:
-    """Call a worker with a raw event as Lambda does; the ids that it reported as failed."""
-    return [failure["itemIdentifier"] for failure in (worker(raw, None) or {}).get("batchItemFailures", [])]
+    """Call a worker with a raw event as Lambda does, within its rights; the ids that it reported as failed."""
+    with rights.checked(worker.func.__name__):
+        result = worker(raw, None) or {}
+    return [failure["itemIdentifier"] for failure in result.get("batchItemFailures", [])]
 
 
 def deliver(worker: Any, found: Sequence[Event | str]) -> list[str]:

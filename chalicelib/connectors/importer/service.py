@@ -44,9 +44,14 @@ MESSAGES_PER_SEND: Final = 10
 
 
 class ImporterSettings(Settings, frozen=True, kw_only=True):
-    """The bucket of inbox and rejects, and the address of the queue of slices."""
+    """The bucket of inbox and rejects."""
 
     bucket: str
+
+
+class FileSettings(ImporterSettings, frozen=True, kw_only=True):
+    """The address of the queue of slices, for who cuts files."""
+
     slices_queue: str
 
 
@@ -164,7 +169,7 @@ def _finish_or_ask(row: FileRow) -> None:
 
 def _ask_for(import_id: str, numbers: Sequence[int]) -> None:
     """Send a message for each slice. Raises RuntimeError if the queue did not take them all."""
-    queue = settings.load(ImporterSettings).slices_queue
+    queue = settings.load(FileSettings).slices_queue
     for chunk in in_chunks(numbers, MESSAGES_PER_SEND):
         entries = [
             {

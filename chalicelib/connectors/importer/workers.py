@@ -8,14 +8,14 @@ import msgspec
 from chalice.app import Blueprint
 
 from chalicelib.connectors.importer import service
-from chalicelib.connectors.importer.service import ImporterSettings, SliceMessage
+from chalicelib.connectors.importer.service import FileSettings, ImporterSettings, SliceMessage
 from chalicelib.core import consumer
 from chalicelib.core.consumer import Message
 
 workers = Blueprint(__name__)
 
 
-@consumer.queue(workers, "inbox", batch_size=1, settings=ImporterSettings)
+@consumer.queue(workers, "inbox", batch_size=1, settings=FileSettings)
 def take_file(messages: Sequence[Message]) -> None:
     """A file has been put in the bucket: cut it into slices."""
     for message in messages:

@@ -1,0 +1,183 @@
+"""What is deployed fits the code: tables and models, queues and consumers, functions, their rights and settings."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from app import app
+from chalicelib.core.consumer import SETTINGS_OF_FUNCTIONS
+from chalicelib.core.endpoint import REGISTRY
+from chalicelib.core.settings import PREFIX, Settings
+from chalicelib.core.table import Table
+from infra import grants
+from tests.support import cloud, template
+from tests.support.template import BUCKET, QUEUE, TABLE, short_name
+
+MODELS = sorted(cloud.all_models(), key=lambda model: (model.table, model.__name__))
+TABLES = {short_name(properties["TableName"]): properties for properties in template.resources(TABLE).values()}
+QUEUES = {short_name(properties["QueueName"]): properties for properties in template.resources(QUEUE).values()}
+FUNCTIONS = template.functions()
+DEAD_LETTERS = {"relay-failures", *(name for name in QUEUES if name.endswith("-dead"))}
+CONSUMERS = {
+    source.queue_arn.rpartition(":")[2]: source for source in app.event_sources if hasattr(source, "queue_arn")
+}
+"""Queue → the event source of its consumer."""
+VISIBILITY_FACTOR = 6
+"""A queue hides a message for six times its consumer's timeout, as AWS asks of an event source."""
+
+every_function = pytest.mark.parametrize("function", sorted(FUNCTIONS))
+every_stage = pytest.mark.parametrize("stage", sorted(template.stages()))
+
+
+def keys_of(schema: list[dict[str, str]]) -> dict[str, str]:
+    """HASH and RANGE, each with its attribute."""
+    return {part["KeyType"]: part["AttributeName"] for part in schema}
+
+
+def settings_of(function: str) -> set[str]:
+    """The variables that a function must be given."""
+    kinds = {SETTINGS_OF_FUNCTIONS[function]} if function in SETTINGS_OF_FUNCTIONS else _settings_of_the_api()
+    fields = [field for kind in kinds for field in msgspec.structs.fields(kind) if field.required]
+    return {PREFIX + field.encode_name.upper() for field in fields}
+
+
+def _settings_of_the_api() -> set[type[Settings]]:
+    return {kind for declared in REGISTRY.values() for kind in (declared.settings, declared.allow.settings)}
+
+
+class TestTables:
+    @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+    def test_every_model_has_a_table_with_its_keys_and_indexes(self, model: type[Table]) -> None:
+        table, schema = TABLES[model.table], model._get_schema()
+        assert keys_of(table["KeySchema"]) == keys_of(schema["key_schema"])
+        indexes = {index["IndexName"]: index for index in table.get("GlobalSecondaryIndexes", [])}
+        declared = {index["index_name"]: index for index in schema["global_secondary_indexes"]}
+        assert set(indexes) == set(declared)
+        for name, index in declared.items():
+            assert keys_of(indexes[name]["KeySchema"]) == keys_of(index["key_schema"])
+            assert indexes[name]["Projection"]["ProjectionType"] == index["projection"]["ProjectionType"]
+
+    def test_every_table_has_a_model(self) -> None:
+        assert set(TABLES) == {model.table for model in MODELS}
+
+    @pytest.mark.parametrize("table", TABLES)
+    def test_every_table_is_encrypted_kept_and_expires_what_says_so(self, table: str) -> None:
+        properties = TABLES[table]
+        assert properties["SSESpecification"]["SSEEnabled"]
+        recovery = properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+        assert recovery is (table != "keyring"), "a destroyed key must not come back from a backup"
+        expiring = {
+            name
+            for model in MODELS
+            if model.table == table
+            for name, attribute in model.get_attributes().items()
+            if type(attribute).__name__ == "TTLAttribute"
+        }
+        given = properties.get("TimeToLiveSpecification", {})
+        assert expiring == ({given["AttributeName"]} if given.get("Enabled") else set())
+
+    @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+    def test_only_the_journal_streams(self, model: type[Table]) -> None:
+        streams = {"StreamViewType": "NEW_IMAGE"} if model.table == "journal" else None
+        assert TABLES[model.table].get("StreamSpecification") == streams
+
+
+class TestQueues:
+    def test_every_queue_has_a_consumer(self) -> None:
+        assert set(CONSUMERS) == set(QUEUES) - DEAD_LETTERS
+
+    @pytest.mark.parametrize("queue", sorted(set(QUEUES) - DEAD_LETTERS))
+    def test_every_queue_has_a_dead_letter_queue_of_its_own(self, queue: str) -> None:
+        policy = QUEUES[queue]["RedrivePolicy"]
+        target = template.template()["Resources"][policy["deadLetterTargetArn"]["Fn::GetAtt"][0]]
+        assert short_name(target["Properties"]["QueueName"]) == f"{queue}-dead"
+        assert policy["maxReceiveCount"] >= 3
+        assert QUEUES[f"{queue}-dead"]["MessageRetentionPeriod"] == 14 * 24 * 3600
+
+    @pytest.mark.parametrize("queue", sorted(CONSUMERS))
+    def test_the_consumer_is_fed_by_its_queue_and_reports_failures(self, queue: str) -> None:
+        [source] = FUNCTIONS[CONSUMERS[queue].name]["Events"].values()
+        logical = source["Properties"]["Queue"]["Fn::GetAtt"][0]
+        assert short_name(template.template()["Resources"][logical]["Properties"]["QueueName"]) == queue
+        assert source["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+    @every_stage
+    @pytest.mark.parametrize("queue", sorted(CONSUMERS))
+    def test_a_message_is_hidden_longer_than_its_consumer_works(self, queue: str, stage: str) -> None:
+        timeout = template.stages()[stage]["lambda_functions"][CONSUMERS[queue].name]["lambda_timeout"]
+        assert QUEUES[queue]["VisibilityTimeout"] >= VISIBILITY_FACTOR * timeout
+
+    def test_the_stream_tries_again_reports_failures_and_keeps_what_failed(self) -> None:
+        [source] = FUNCTIONS["relay"]["Events"].values()
+        properties = source["Properties"]
+        assert properties["Stream"] == {"Fn::GetAtt": ["JournalTable", "StreamArn"]}
+        assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert properties["BisectBatchOnFunctionError"]
+        assert properties["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["RelayFailures", "Arn"]}
+
+    @pytest.mark.parametrize("name", QUEUES)
+    def test_every_queue_is_encrypted(self, name: str) -> None:
+        assert QUEUES[name]["SqsManagedSseEnabled"]
+
+
+class TestFunctions:
+    def test_every_handler_is_a_function_of_the_template(self) -> None:
+        workers = {source.name for source in app.event_sources}
+        assert set(FUNCTIONS) == {"api_handler", *workers}
+        assert workers == set(SETTINGS_OF_FUNCTIONS)
+
+    @every_stage
+    def test_every_function_is_configured_in_every_stage(self, stage: str) -> None:
+        configured = template.stages()[stage]
+        assert configured["autogen_policy"] is False
+        assert set(configured["lambda_functions"]) == set(FUNCTIONS)
+        for name, function in configured["lambda_functions"].items():
+            assert function["iam_policy_file"] == f"policy-{name}.json"
+
+    @every_stage
+    @every_function
+    def test_every_setting_is_given(self, function: str, stage: str) -> None:
+        configured = template.stages()[stage]
+        given = {
+            *configured["environment_variables"],
+            *configured["lambda_functions"][function].get("environment_variables", {}),
+            *FUNCTIONS[function].get("Environment", {}).get("Variables", {}),
+        }
+        assert settings_of(function) - given == set()
+
+    @every_function
+    def test_its_policy_is_what_the_table_of_rights_says(self, function: str) -> None:
+        assert function not in grants.stale()
+
+    @every_function
+    def test_its_policy_names_tables_and_queues_that_exist(self, function: str) -> None:
+        granted = grants.GRANTS[function]
+        assert set(granted.tables) <= set(TABLES)
+        assert set(granted.queues) <= set(QUEUES)
+
+    @every_function
+    def test_its_policy_lets_it_read_its_queue_and_write_to_those_it_is_told_of(self, function: str) -> None:
+        granted = grants.GRANTS[function].queues
+        feeding = {queue for queue, source in CONSUMERS.items() if source.name == function}
+        told = {
+            name.removeprefix(PREFIX).removesuffix("_QUEUE").lower()
+            for name in FUNCTIONS[function].get("Environment", {}).get("Variables", {})
+            if name.endswith("_QUEUE")
+        }
+        assert {queue for queue, actions in granted.items() if "sqs:ReceiveMessage" in actions} == feeding
+        assert {queue for queue, actions in granted.items() if "sqs:SendMessage" in actions} - DEAD_LETTERS == told
+
+    @every_function
+    def test_its_policy_has_no_star(self, function: str) -> None:
+        for statement in template.policy(function):
+            assert not any("*" in action for action in statement["Action"])
+            assert "*" not in statement["Resource"]
+
+
+@pytest.mark.parametrize("name", template.resources(BUCKET))
+def test_every_bucket_is_private_versioned_and_encrypted(name: str) -> None:
+    bucket = template.resources(BUCKET)[name]
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert bucket["BucketEncryption"]
