@@ -13,7 +13,7 @@ from typing import ClassVar, Protocol
 import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
-from chalicelib.core import http_signatures, oidc
+from chalicelib.core import http_signatures, ids, oidc
 from chalicelib.core.call import Call
 from chalicelib.core.errors import (
     AccessDenied,
@@ -23,7 +23,9 @@ from chalicelib.core.errors import (
     IdentityRequired,
     Problem,
 )
-from chalicelib.core.http_signatures import PublicKey
+from chalicelib.core.http_signatures import PublicKey, SignatureSettings
+from chalicelib.core.oidc import OIDCSettings
+from chalicelib.core.settings import Settings
 from chalicelib.core.table import Table
 from chalicelib.core.transaction import UnitOfWork
 
@@ -126,9 +128,10 @@ class ClientSystem(Principal, frozen=True, kw_only=True):
 
 
 class Rule(Protocol):
-    """Who may call an endpoint. `scheme` is its security scheme in OpenAPI."""
+    """Who may call an endpoint. `scheme` is its security scheme in OpenAPI, `settings` what admitting needs."""
 
     scheme: ClassVar[str]
+    settings: ClassVar[type[Settings]]
     problems: ClassVar[tuple[type[Problem], ...]]
 
     def admit(self, call: Call) -> Principal | None:
@@ -139,6 +142,7 @@ class handset(msgspec.Struct, frozen=True, kw_only=True):  # noqa: N801 - reads 
     """An enrolled handset, its request signed with its key. `blocked_too`: quarantined and wiping ones as well."""
 
     scheme: ClassVar[str] = "handsetSignature"
+    settings: ClassVar[type[Settings]] = SignatureSettings
     problems: ClassVar[tuple[type[Problem], ...]] = (IdentityRequired, ClockSkewed, DeviceBlocked)
     blocked_too: bool = False
     any_clock: bool = False
@@ -148,7 +152,7 @@ class handset(msgspec.Struct, frozen=True, kw_only=True):  # noqa: N801 - reads 
         found: list[AccessRow] = []
 
         def key_of(device: str) -> PublicKey | None:
-            row = AccessRow.find(device)
+            row = AccessRow.find(device) if ids.is_uuid7(device) else None
             if row is None:
                 return None
             found.append(row)
@@ -178,6 +182,7 @@ class staff:  # noqa: N801
     """A member of staff with one of these roles."""
 
     scheme: ClassVar[str] = "staffToken"
+    settings: ClassVar[type[Settings]] = OIDCSettings
     problems: ClassVar[tuple[type[Problem], ...]] = (IdentityRequired, AccessDenied)
 
     def __init__(self, *roles: str) -> None:
@@ -199,6 +204,7 @@ class client(msgspec.Struct, frozen=True):  # noqa: N801
     """Another system whose client credentials carry this scope (RFC 6749, section 4.4)."""
 
     scheme: ClassVar[str] = "clientCredentials"
+    settings: ClassVar[type[Settings]] = OIDCSettings
     problems: ClassVar[tuple[type[Problem], ...]] = (IdentityRequired, AccessDenied)
     scope: str
 
@@ -215,6 +221,7 @@ class public(msgspec.Struct, frozen=True):  # noqa: N801
     """Anybody, for the reason given here."""
 
     scheme: ClassVar[str] = ""
+    settings: ClassVar[type[Settings]] = Settings
     problems: ClassVar[tuple[type[Problem], ...]] = ()
     reason: str
 
@@ -263,7 +270,7 @@ def current(handset: Handset) -> AccessRow:
 
 def rows_of(devices: Iterable[str]) -> dict[str, AccessRow]:
     """The access rows of those devices that have one."""
-    return {row.device: row for row in AccessRow.find_many(list(devices))}
+    return {row.device: row for row in AccessRow.find_many(devices)}
 
 
 def _bearer(call: Call) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -25,11 +26,15 @@ SETTINGS_OF_FUNCTIONS: dict[str, type[Settings]] = {}
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """One message: its id within the batch, its body and its attributes."""
+    """One message: its id within the batch, its body, and the correlation id of what caused it, if it has one."""
 
     id: str
     body: str
-    attributes: dict[str, str] = {}
+    correlation_id: str = ""
+
+
+class _Event(msgspec.Struct):
+    correlationid: str = ""
 
 
 Handler = Callable[[Sequence[Message]], None]
@@ -96,7 +101,13 @@ def schedule(
 def _handle_batch(handler: Handler, settings: type[Settings], messages: Sequence[Message]) -> BatchResult:
     settings_of.load(settings)
     failed = _failures(handler, messages)
-    telemetry.logger.info("batch", extra={"worker": handler.__name__, "messages": len(messages), "failed": len(failed)})
+    told = {
+        "worker": handler.__name__,
+        "messages": len(messages),
+        "failed": len(failed),
+        "correlation_ids": _correlation_ids(messages),
+    }
+    telemetry.logger.info("batch", extra=told)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
@@ -113,10 +124,20 @@ def _succeeds(handler: Handler, messages: Sequence[Message]) -> bool:
         handler(messages)
     except Exception:  # whatever broke, the queue delivers it again, and in the end to the DLQ
         telemetry.logger.exception(
-            "failed", extra={"worker": handler.__name__, "message_ids": [message.id for message in messages]}
+            "failed",
+            extra={
+                "worker": handler.__name__,
+                "message_ids": [message.id for message in messages],
+                "correlation_ids": _correlation_ids(messages),
+            },
         )
         return False
     return True
+
+
+def _correlation_ids(messages: Sequence[Message]) -> list[str]:
+    """By which the log of a request finds what became of it here."""
+    return sorted({message.correlation_id for message in messages} - {""})
 
 
 def _queue_messages(event: Mapping[str, Any]) -> list[Message]:
@@ -124,10 +145,7 @@ def _queue_messages(event: Mapping[str, Any]) -> list[Message]:
         Message(
             id=record["messageId"],
             body=record["body"],
-            attributes={
-                name: attribute.get("stringValue", "")
-                for name, attribute in record.get("messageAttributes", {}).items()
-            },
+            correlation_id=record.get("messageAttributes", {}).get("correlation_id", {}).get("stringValue", ""),
         )
         for record in event["Records"]
     ]
@@ -135,7 +153,13 @@ def _queue_messages(event: Mapping[str, Any]) -> list[Message]:
 
 def _stream_messages(event: Mapping[str, Any]) -> list[Message]:
     return [
-        Message(id=record["dynamodb"]["SequenceNumber"], body=record["dynamodb"]["NewImage"]["event"]["S"])
+        _recorded(record["dynamodb"]["SequenceNumber"], record["dynamodb"]["NewImage"]["event"]["S"])
         for record in event["Records"]
         if "NewImage" in record["dynamodb"]
     ]
+
+
+def _recorded(number: str, text: str) -> Message:
+    with suppress(msgspec.DecodeError):  # an unreadable event fails alone, in the handler
+        return Message(id=number, body=text, correlation_id=msgspec.json.decode(text, type=_Event).correlationid)
+    return Message(id=number, body=text)

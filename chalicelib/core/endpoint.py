@@ -12,6 +12,7 @@ import msgspec
 from chalice.app import Blueprint, Response
 
 from chalicelib.core import call as calls
+from chalicelib.core import settings as settings_of
 from chalicelib.core import telemetry
 from chalicelib.core.access import Principal, Rule
 from chalicelib.core.call import Call
@@ -24,6 +25,7 @@ from chalicelib.core.errors import (
     RequestInvalid,
 )
 from chalicelib.core.schemas import Schema
+from chalicelib.core.settings import Settings
 
 DEFAULT_BODY_LIMIT = 64 * 1024
 MIB = 1024 * 1024
@@ -55,6 +57,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[type[Problem], ...]
     status: int
     body_limit: int
+    settings: type[Settings]
     arguments: dict[str, Any]
     returns: Any
 
@@ -87,6 +90,7 @@ def endpoint(
     problems: Sequence[type[Problem]] = (),
     status: int = 200,
     body_limit: int = DEFAULT_BODY_LIMIT,
+    settings: type[Settings] = Settings,
     returns: Any = None,
 ) -> Callable[[ViewT], ViewT]:
     """Declare a view as the endpoint `route` (`"POST /v1/events"`).
@@ -94,7 +98,7 @@ def endpoint(
     The view's parameters say what it takes: `request` (a struct: the JSON body), `query` (a struct), `who` (the
     caller as `allow` knows it), `call` (the whole call), and the names in the path. It returns a struct, an
     Answer (`returns` then names its body's struct), or None for 204, and raises Problems, those in `problems` among
-    others.
+    others. `settings` are those that it needs besides its rule's; all are checked before the first answer.
     """
     method, path = route.split(" ")
 
@@ -109,6 +113,7 @@ def endpoint(
             problems=tuple(problems),
             status=status,
             body_limit=body_limit,
+            settings=settings,
             arguments={name: hints[name] for name in inspect.signature(view).parameters},
             returns=returns or returned,
         )
@@ -128,6 +133,7 @@ def endpoint(
 def _respond(declared: Endpoint, request: Any, path_parameters: dict[str, str]) -> Response:
     headers = dict(_BASE_HEADERS)
     try:
+        _check_settings()
         answer = _answer(declared, calls.from_request(request, path_parameters), headers)
     except Problem as problem:
         return _problem_response(problem, headers)
@@ -135,6 +141,14 @@ def _respond(declared: Endpoint, request: Any, path_parameters: dict[str, str]) 
         telemetry.logger.exception("unhandled", extra={"route": f"{declared.method} {declared.path}"})
         return _problem_response(InternalError("We have been told; try again in a moment."), headers)
     return answer
+
+
+@functools.cache
+def _check_settings() -> None:
+    """Read the settings of every endpoint once: a function whose environment is wrong answers nobody."""
+    for declared in REGISTRY.values():
+        settings_of.load(declared.allow.settings)
+        settings_of.load(declared.settings)
 
 
 def _answer(declared: Endpoint, call: Call, headers: dict[str, str]) -> Response:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from chalice.app import Blueprint
-from msgspec import Meta
 
 from chalicelib.core.access import StaffMember, public, staff
 from chalicelib.core.call import Call
 from chalicelib.core.endpoint import MIB, endpoint
-from chalicelib.core.errors import AccessDenied, ChangedMeanwhile, ClockSkewed, IdentityRequired, NotFound
-from chalicelib.core.ids import UUID7_PATTERN
+from chalicelib.core.errors import ChangedMeanwhile, ClockSkewed, IdentityRequired, NotFound
 from chalicelib.fleet import enrolment, service
+from chalicelib.fleet.enrolment import EnrolmentSettings
 from chalicelib.fleet.rules import (
     AlreadyEnrolled,
     AttestationInvalid,
@@ -23,6 +20,7 @@ from chalicelib.fleet.rules import (
 )
 from chalicelib.fleet.schemas import (
     Device,
+    DeviceId,
     Devices,
     DeviceSearch,
     Enrolment,
@@ -31,11 +29,8 @@ from chalicelib.fleet.schemas import (
     Ticket,
     TicketRequest,
 )
-from chalicelib.people import service as people
 
 routes = Blueprint(__name__)
-
-DeviceId = Annotated[str, Meta(pattern=UUID7_PATTERN)]
 
 
 @endpoint(
@@ -44,12 +39,11 @@ DeviceId = Annotated[str, Meta(pattern=UUID7_PATTERN)]
     allow=staff("fleet-admin", "depot-manager"),
     problems=[NotFound],
     status=201,
+    settings=EnrolmentSettings,
 )
 def issue_ticket(request: TicketRequest, who: StaffMember, call: Call) -> Ticket:
     """A one-time ticket for a carrier's handset, with its QR code."""
-    depot = people.carrier(request.carrier).depot
-    people.require_depot(who, depot)
-    return enrolment.issue_ticket(request.carrier, depot, actor=who.actor, correlation_id=call.correlation_id)
+    return enrolment.issue_ticket(request.carrier, by=who, correlation_id=call.correlation_id)
 
 
 @endpoint(
@@ -69,6 +63,7 @@ def issue_ticket(request: TicketRequest, who: StaffMember, call: Call) -> Ticket
     ],
     status=201,
     body_limit=MIB // 8,
+    settings=EnrolmentSettings,
 )
 def enrol(request: EnrolmentRequest, call: Call) -> Enrolment:
     """Enrol a handset with a ticket. Asking again with the same ticket and key gives the same enrolment."""
@@ -81,11 +76,8 @@ def enrol(request: EnrolmentRequest, call: Call) -> Enrolment:
     allow=staff("fleet-admin", "depot-manager", "security-officer", "dispatcher"),
 )
 def search(query: DeviceSearch, who: StaffMember) -> Devices:
-    """The devices of a depot or a carrier, or the one with a serial number."""
-    found = service.search(query)
-    for depot in {query.depot, *(device.depot for device in found.devices)} - {""}:
-        people.require_depot(who, depot)
-    return found
+    """The devices of a depot or a carrier, or the one with a serial number; only those of depots of yours."""
+    return service.search(query, by=who)
 
 
 @endpoint(
@@ -96,18 +88,15 @@ def search(query: DeviceSearch, who: StaffMember) -> Devices:
 )
 def read(device: DeviceId, who: StaffMember) -> Device:
     """A device: whose it is, how well its key is kept, how far its events have come."""
-    found = service.device(device)
-    people.require_depot(who, found.depot)
-    return found
+    return service.read(device, by=who)
 
 
 @endpoint(
     routes,
     "POST /v1/devices/{device}/retirement",
     allow=staff("fleet-admin", "depot-manager"),
-    problems=[NotFound, AccessDenied, ChangedMeanwhile],
+    problems=[NotFound, ChangedMeanwhile],
 )
 def retire(device: DeviceId, request: Retirement, who: StaffMember, call: Call) -> Device:
     """Retire a device. Its key is refused from its next request on, for ever."""
-    people.require_depot(who, service.device(device).depot)
-    return service.retire(device, request.reason, actor=who.actor, correlation_id=call.correlation_id)
+    return service.retire(device, request.reason, by=who, correlation_id=call.correlation_id)
