@@ -44,19 +44,26 @@ class DemoFailed(SystemExit):
 
 
 def main() -> None:
-    """The day, step by step."""
-    running = Run.load()
+    """The command."""
     started = time.monotonic()
+    day(Run.load())
+    say(f"Done in {time.monotonic() - started:.0f} s: nothing lost, nothing twice.")
+
+
+def day(running: Run) -> Counter[str]:
+    """The day, step by step; the lines that its return files hold. Raises DemoFailed, or TimeoutError.
+
+    It may be played again on the same day: what the carrier could not deliver is on the round again.
+    """
     number = int(time.time())
-    before = _files(running)
+    before = files(running)
     _announce(running, number)
     with tempfile.TemporaryDirectory() as folder:
         handset = _enrol(running, Path(folder) / f"{CARRIER}-{number}")
         items = _take_round(handset, number)
         _work_offline(handset, items)
         _sync_twice(running, handset)
-    _check_return_files(running, items, before)
-    say(f"Done in {time.monotonic() - started:.0f} s: nothing lost, nothing twice.")
+    return _check_return_files(running, number, items, before)
 
 
 def say(text: str) -> None:
@@ -75,11 +82,16 @@ def announcement_file(number: int) -> bytes:
     return "\r\n".join([*lines, ""]).encode("iso-8859-1")
 
 
+def parcel_number(number: int, position: int) -> str:
+    """The ten digits of a parcel: no other demo has it for four months."""
+    return f"{(number % 10**7) * 100 + position:010}"
+
+
 def _line(number: int, position: int) -> str:
-    parcel = (number % 10**7) * 100 + position
+    parcel = parcel_number(number, position)
     street = f"{2 * position + 1} {_STREETS[position % len(_STREETS)]}"
     return (
-        f"DDD001;9V;{parcel:010};1000;75015;0;;0;;O;N;M.`Rémi`DUPRÉ;;;;{street};;75015;PARIS;"
+        f"DDD001;9V;{parcel};1000;75015;0;;0;;O;N;M.`Rémi`DUPRÉ;;;;{street};;75015;PARIS;"
         f"REF-{number}-{position:02};;;;;;FR;;;;;;;;0611111111;;;;"
     )
 
@@ -103,13 +115,12 @@ def _enrol(running: Run, folder: Path) -> Handset:
 
 
 def _take_round(handset: Handset, number: int) -> list[str]:
-    """The items of this demo's file, once all of them are sorted onto the round."""
-    first, last = (f"9V{(number % 10**7) * 100 + position:010}" for position in (0, _GOOD - 1))
+    """The items of the round, once all of this demo's file are sorted onto it."""
+    announced = {parcel_number(number, position) for position in range(_GOOD)}
 
     def whole() -> dict[str, Any] | None:
         bundle = handset.take_round()
-        ours = [item for item in bundle["items"] if first <= item["item"][:12] <= last]
-        return bundle if len(ours) == _GOOD else None
+        return bundle if announced <= {item["item"][2:12] for item in bundle["items"]} else None
 
     bundle = seed.wait_for(whole, "the sorting of the items")
     items = [item["item"] for item in bundle["items"]]
@@ -151,35 +162,43 @@ def _sync_twice(running: Run, handset: Handset) -> None:
     expect((repeated.recorded, repeated.duplicate), (0, synced.recorded), "recorded by the second sync, duplicates")
 
 
-def _check_return_files(running: Run, items: list[str], before: set[str]) -> None:
+def _check_return_files(running: Run, number: int, items: list[str], before: set[str]) -> Counter[str]:
     say("The return files come within a minute or two ...")
-    expected = Counter(
-        f"{item[2:12]};{EXPECTED_CODES[event_type, next(iter(data.values()))]}"
-        for event_type, item, data in tour.facts(items)
-    ) + Counter(f"{item[2:12]};{EXPECTED_CODES['facteo.item.announced', '']}" for item in items)
+    expected = _expected_lines(number, items)
 
     def complete() -> Counter[str] | None:
-        found = _lines(running, before)
-        return found if sum(found.values()) >= sum(expected.values()) else None
+        found = lines(running, files(running) - before)
+        return found if found.total() >= expected.total() else None
 
     found = seed.wait_for(complete, "the return files", _SFTP_SECONDS)
-    for name in sorted(_files(running) - before):
+    for name in sorted(files(running) - before):
         say(f"  {name}")
     expect(found, expected, "lines of the return files")
-    say(f"  {sum(found.values())} lines, each exactly once")
+    say(f"  {found.total()} lines, each exactly once")
+    return found
 
 
-def _lines(running: Run, before: set[str]) -> Counter[str]:
-    """Parcel number, situation and justification of every line handed over since."""
-    lines = (
+def _expected_lines(number: int, items: list[str]) -> Counter[str]:
+    expected = Counter(
+        f"{parcel_number(number, position)};{EXPECTED_CODES['facteo.item.announced', '']}" for position in range(_GOOD)
+    )
+    for event_type, item, data in tour.facts(items):
+        expected[f"{item[2:12]};{EXPECTED_CODES[event_type, next(iter(data.values()))]}"] += 1
+    return expected
+
+
+def lines(running: Run, names: set[str]) -> Counter[str]:
+    """Parcel number, situation and justification of every line of these return files."""
+    split = (
         line.split(";")
-        for name in _files(running) - before
+        for name in names
         for line in (Path(running.sftp_root) / name).read_text("iso-8859-1").splitlines()
     )
-    return Counter(f"{fields[2]};{fields[4]};{fields[5]}" for fields in lines)
+    return Counter(f"{fields[2]};{fields[4]};{fields[5]}" for fields in split)
 
 
-def _files(running: Run) -> set[str]:
+def files(running: Run) -> set[str]:
+    """The names of the return files that the SFTP folder holds for the demo's client."""
     return {path.name for path in Path(running.sftp_root).glob(f"{CLIENT}.*.ok")}
 
 

@@ -134,6 +134,10 @@ class Rule(Protocol):
     settings: ClassVar[type[Settings]]
     problems: ClassVar[tuple[type[Problem], ...]]
 
+    @property
+    def told(self) -> str:
+        """Who that is, for the readers of the API's description."""
+
     def admit(self, call: Call) -> Principal | None:
         """The caller, or a Problem raised."""
 
@@ -146,6 +150,11 @@ class handset(msgspec.Struct, frozen=True, kw_only=True):  # noqa: N801 - reads 
     problems: ClassVar[tuple[type[Problem], ...]] = (IdentityRequired, ClockSkewed, DeviceBlocked)
     blocked_too: bool = False
     any_clock: bool = False
+
+    @property
+    def told(self) -> str:
+        """Enrolled handsets, or all but retired ones."""
+        return "For handsets, blocked ones too." if self.blocked_too else "For enrolled handsets."
 
     def admit(self, call: Call) -> Handset:
         """One consistent read: what was revoked a moment ago is refused now."""
@@ -190,6 +199,11 @@ class staff:  # noqa: N801
             raise ValueError(f"name at least one role, of {sorted(ROLES)}")
         self.roles = frozenset(roles)
 
+    @property
+    def told(self) -> str:
+        """The roles."""
+        return f"For the roles {', '.join(sorted(self.roles))}."
+
     def admit(self, call: Call) -> StaffMember:
         """The token's groups are the roles; its scope claim says for which depots and zones."""
         claims = oidc.claims_of(_bearer(call))
@@ -208,6 +222,11 @@ class client(msgspec.Struct, frozen=True):  # noqa: N801
     problems: ClassVar[tuple[type[Problem], ...]] = (IdentityRequired, AccessDenied)
     scope: str
 
+    @property
+    def told(self) -> str:
+        """The scope."""
+        return f"For systems with the scope {self.scope}."
+
     def admit(self, call: Call) -> ClientSystem:
         """Scopes may carry the name of the resource server in front (`facteo/tracking.read`)."""
         claims = oidc.claims_of(_bearer(call))
@@ -224,6 +243,11 @@ class public(msgspec.Struct, frozen=True):  # noqa: N801
     settings: ClassVar[type[Settings]] = Settings
     problems: ClassVar[tuple[type[Problem], ...]] = ()
     reason: str
+
+    @property
+    def told(self) -> str:
+        """Everybody, and why."""
+        return f"For everybody: {self.reason}."
 
     def admit(self, call: Call) -> None:
         """No caller is known."""

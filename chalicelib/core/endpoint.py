@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar, get_type_hints
 
@@ -23,6 +23,7 @@ from chalicelib.core.errors import (
     NotFound,
     Problem,
     RequestInvalid,
+    Unavailable,
 )
 from chalicelib.core.schemas import Schema
 from chalicelib.core.settings import Settings
@@ -35,6 +36,9 @@ _BASE_HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
 }
+
+ANYWHERE = (InternalError, Unavailable)
+"""What any endpoint may answer with."""
 
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 
@@ -60,6 +64,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     settings: type[Settings]
     arguments: dict[str, Any]
     returns: Any
+    answers: Mapping[int, str]
 
     @property
     def request(self) -> type[Schema] | None:
@@ -72,10 +77,15 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         return self.arguments.get("query")
 
     @property
+    def path_names(self) -> tuple[str, ...]:
+        """The names in the path, in its order."""
+        return tuple(part.strip("{}") for part in self.path.split("/") if part.startswith("{"))
+
+    @property
     def all_problems(self) -> tuple[type[Problem], ...]:
         """Every problem that this endpoint may answer with."""
         own = (RequestInvalid, BodyTooLarge, MediaTypeUnsupported) if self.request else (RequestInvalid,)
-        return tuple(dict.fromkeys((*own, *self.allow.problems, *self.problems, InternalError)))
+        return tuple(dict.fromkeys((*own, *self.allow.problems, *self.problems, *ANYWHERE)))
 
 
 REGISTRY: dict[tuple[str, str], Endpoint] = {}
@@ -92,13 +102,15 @@ def endpoint(
     body_limit: int = DEFAULT_BODY_LIMIT,
     settings: type[Settings] = Settings,
     returns: Any = None,
+    answers: Mapping[int, str] | None = None,
 ) -> Callable[[ViewT], ViewT]:
     """Declare a view as the endpoint `route` (`"POST /v1/events"`).
 
     The view's parameters say what it takes: `request` (a struct: the JSON body), `query` (a struct), `who` (the
     caller as `allow` knows it), `call` (the whole call), and the names in the path. It returns a struct, an
-    Answer (`returns` then names its body's struct), or None for 204, and raises Problems, those in `problems` among
-    others. `settings` are those that it needs besides its rule's; all are checked before the first answer.
+    Answer, or None for 204, and raises Problems, those in `problems` among others. Of an Answer, `returns` names the
+    body's struct and `answers` the other statuses that it may have, each with what it means. `settings` are those
+    that it needs besides its rule's; all are checked before the first answer.
     """
     method, path = route.split(" ")
 
@@ -116,6 +128,7 @@ def endpoint(
             settings=settings,
             arguments={name: hints[name] for name in inspect.signature(view).parameters},
             returns=returns or returned,
+            answers=answers or {},
         )
         REGISTRY[method, path] = declared
 

@@ -33,7 +33,7 @@ def short_name(given: Mapping[str, str]) -> str:
 def functions() -> dict[str, dict[str, Any]]:
     """What the template adds to each function, by the function's name: `api_handler`, `take_file`…"""
     added = [resource["Properties"] for resource in template()["Resources"].values() if "Type" not in resource]
-    return {short_name(properties["FunctionName"]): properties for properties in added}
+    return {short_name(properties["FunctionName"]): properties for properties in added if "FunctionName" in properties}
 
 
 def stages() -> dict[str, dict[str, Any]]:

@@ -1,0 +1,55 @@
+# What developers and ops do. `make` lists it.
+
+PYTHON ?= python3
+STAGE ?= local
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test e2e lint format openapi build preview deploy clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(READY) ## Run the whole back office here: local cloud, packaged stack, demo data; until Ctrl-C
+	@$(BIN)/python -m infra.run
+
+demo: $(READY) ## A day of the post against what 'make run' started
+	@$(BIN)/python -m demo.day
+
+test: $(READY) ## The tests: in process, offline, in minutes
+	@$(BIN)/python -m pytest -n auto
+
+e2e: $(READY) ## The tests of the deployed stack: a local cloud of their own, over HTTP and SFTP
+	@$(BIN)/python -m pytest tests/e2e
+
+lint: $(READY) ## Formatting, lint rules and types
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --strict chalicelib infra handset demo
+
+format: $(READY) ## Format the sources and repair what the linter can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+openapi: $(READY) ## Write openapi.json from the declarations
+	@$(BIN)/python -m infra.openapi
+
+build: $(READY) ## Build the package of a stage: STAGE=dev|staging|prod
+	@$(BIN)/python -m infra.build --stage $(STAGE)
+
+preview: build ## Show what a deployment would change
+	@$(BIN)/python -m infra.deploy --stage $(STAGE) --preview
+
+deploy: build ## Deploy a stage by a CloudFormation change set
+	@$(BIN)/python -m infra.deploy --stage $(STAGE)
+
+clean: ## Remove everything that was made here: environments, builds, the local cloud's state
+	@rm -rf .venv .venv-cloud build .local .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(READY): requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+	@echo "Making the environment (once) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install -qq --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
