@@ -20,21 +20,23 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 _EXTENSION: Final = "1.3.6.1.4.1.11129.2.1.17"
-_ROOT_OF_TRUST, _APPLICATION_ID = 704, 709
-_VERIFIED: Final = 0
 _DESCRIPTION_FIELDS: Final = 8
 _TRUST_FIELDS: Final = 3
-_LEVEL_TAG, _STRING_TAG, _BOOLEAN_TAG = 0x0A, 0x04, 0x01
-_TRUE: Final = b"\xff"
 
-_LOW_TAG_BITS, _MORE, _MAX_LENGTH_BYTES = 0x1F, 0x80, 4
-_CONTEXT_CLASS = 0x80
+_FORM_BITS, _LOW_TAG_BITS, _MORE, _MAX_LENGTH_BYTES = 0xE0, 0x1F, 0x80, 4
+_MAX_TAG = (1 << 28) - 1
+_EXPLICIT = 0xA0
+_BOOLEAN, _OCTETS, _ENUMERATED, _SEQUENCE, _SET = (0, 1), (0, 4), (0, 10), (0x20, 16), (0x20, 17)
+_ROOT_OF_TRUST, _APPLICATION_ID = (_EXPLICIT, 704), (_EXPLICIT, 709)
+_FALSE, _TRUE, _VERIFIED = b"\x00", b"\xff", b"\x00"
+
+Tag = tuple[int, int]
+"""The class and form bits of a DER tag, and its number."""
 
 REASONS: Final = {
     "chain-unreadable": "A certificate of the chain cannot be read.",
     "chain-broken": "The certificates of the chain do not sign one another.",
     "root-unknown": "The chain does not end at a root of Android hardware attestation.",
-    "key-revoked": "A key of the chain has been revoked.",
     "key-differs": "The attested key is not the one that is being enrolled.",
     "extension-missing": "The key's own certificate holds no attestation.",
     "extension-misplaced": "Another certificate than the key's own holds an attestation: the chain was lengthened.",
@@ -77,9 +79,9 @@ class AttestationRefused(Exception):  # noqa: N818 - reads as the fact it is
 
 
 class Element(NamedTuple):
-    """One DER element: class and form bits with a low tag, or the number of a high one; and its content."""
+    """One DER element."""
 
-    tag: int
+    tag: Tag
     content: bytes
 
 
@@ -88,24 +90,19 @@ class Description(NamedTuple):
 
     levels: tuple[int, int]
     challenge: bytes
-    software: dict[int, bytes]
-    hardware: dict[int, bytes]
+    software: dict[Tag, bytes]
+    hardware: dict[Tag, bytes]
 
 
 def verify(
-    chain: Sequence[bytes],
-    *,
-    challenge: bytes,
-    key: ec.EllipticCurvePublicKey,
-    policy: AttestationPolicy,
-    revoked_serials: frozenset[str] = frozenset(),
+    chain: Sequence[bytes], *, challenge: bytes, key: ec.EllipticCurvePublicKey, policy: AttestationPolicy
 ) -> Assurance:
     """The assurance that a chain (DER, leaf first) gives for a key, made for this challenge.
 
-    Raises AttestationRefused. `revoked_serials` are in lower-case hex, as in Google's status list.
+    Raises AttestationRefused.
     """
     certificates = _read_chain(chain)
-    _check_chain(certificates, policy, revoked_serials)
+    _check_chain(certificates, policy)
     if certificates[0].public_key() != key:
         raise AttestationRefused("key-differs")
     described = _description(_extension(certificates))
@@ -132,7 +129,7 @@ def _read_chain(chain: Sequence[bytes]) -> list[Certificate]:
     return certificates
 
 
-def _check_chain(certificates: Sequence[Certificate], policy: AttestationPolicy, revoked: frozenset[str]) -> None:
+def _check_chain(certificates: Sequence[Certificate], policy: AttestationPolicy) -> None:
     for certificate, issuer in zip(certificates, [*certificates[1:], certificates[-1]], strict=True):
         try:
             certificate.verify_directly_issued_by(issuer)
@@ -140,8 +137,6 @@ def _check_chain(certificates: Sequence[Certificate], policy: AttestationPolicy,
             raise AttestationRefused("chain-broken") from error
     if _key_hash(certificates[-1]) not in policy.roots:
         raise AttestationRefused("root-unknown")
-    if any(f"{certificate.serial_number:x}" in revoked for certificate in certificates):
-        raise AttestationRefused("key-revoked")
 
 
 def _key_hash(certificate: Certificate) -> str:
@@ -168,54 +163,57 @@ def _extension(certificates: Sequence[Certificate]) -> bytes:
 
 def _description(extension: bytes) -> Description:
     [whole] = _elements(extension, exactly=1)
-    fields = _elements(whole.content, exactly=_DESCRIPTION_FIELDS)
+    fields = _elements(_content(whole, _SEQUENCE), exactly=_DESCRIPTION_FIELDS)
     _, attested_in, _, made_in, challenge, _, software, hardware = fields
-    if challenge.tag != _STRING_TAG:
-        _malformed()
     return Description(
         levels=(_level(attested_in), _level(made_in)),
-        challenge=challenge.content,
+        challenge=_content(challenge, _OCTETS),
         software=_authorizations(software),
         hardware=_authorizations(hardware),
     )
 
 
-def _check_device(hardware: dict[int, bytes]) -> None:
+def _check_device(hardware: dict[Tag, bytes]) -> None:
     """RootOfTrust: a verified system on a locked boot loader. The boolean is strict DER: 00 or FF and nothing else."""
     trust = hardware.get(_ROOT_OF_TRUST)
     if trust is None:
         raise AttestationRefused("boot-not-verified")
     [sequence] = _elements(trust, exactly=1)
-    fields = _elements(sequence.content)
+    fields = _elements(_content(sequence, _SEQUENCE))
     if len(fields) < _TRUST_FIELDS:
         _malformed()
-    locked, state = fields[1], fields[2]
-    if locked.tag != _BOOLEAN_TAG or locked.content not in {b"\x00", _TRUE}:
+    locked, state = _content(fields[1], _BOOLEAN), _content(fields[2], _ENUMERATED)
+    if locked not in {_FALSE, _TRUE}:
         _malformed()
-    if locked.content != _TRUE:
+    if locked != _TRUE:
         raise AttestationRefused("bootloader-unlocked")
-    if state.tag != _LEVEL_TAG or int.from_bytes(state.content, "big") != _VERIFIED or not state.content:
+    if state != _VERIFIED:
         raise AttestationRefused("boot-not-verified")
 
 
-def _check_application(software: dict[int, bytes], policy: AttestationPolicy) -> None:
+def _check_application(software: dict[Tag, bytes], policy: AttestationPolicy) -> None:
     """AttestationApplicationId: our package alone, signed by one of our certificates."""
     wrapped = software.get(_APPLICATION_ID)
     if wrapped is None:
         raise AttestationRefused("application-differs")
     [octets] = _elements(wrapped, exactly=1)
-    [sequence] = _elements(octets.content, exactly=1)
-    packages, signers = _elements(sequence.content, exactly=2)
-    names = {next(iter(_elements(info.content)), Element(0, b"")).content for info in _elements(packages.content)}
-    digests = {signer.content.hex() for signer in _elements(signers.content)}
+    [sequence] = _elements(_content(octets, _OCTETS), exactly=1)
+    packages, signers = _elements(_content(sequence, _SEQUENCE), exactly=2)
+    names = {_package_name(info) for info in _elements(_content(packages, _SET))}
+    digests = {_content(signer, _OCTETS).hex() for signer in _elements(_content(signers, _SET))}
     if names != {policy.package.encode()} or not digests & policy.signer_digests:
         raise AttestationRefused("application-differs")
 
 
-def _authorizations(listed: Element) -> dict[int, bytes]:
+def _package_name(info: Element) -> bytes:
+    name, _ = _elements(_content(info, _SEQUENCE), exactly=2)
+    return _content(name, _OCTETS)
+
+
+def _authorizations(listed: Element) -> dict[Tag, bytes]:
     """An AuthorizationList: explicit tags and what they hold. A tag given twice is malformed."""
-    found: dict[int, bytes] = {}
-    for element in _elements(listed.content):
+    found: dict[Tag, bytes] = {}
+    for element in _elements(_content(listed, _SEQUENCE)):
         if element.tag in found:
             _malformed()
         found[element.tag] = element.content
@@ -223,10 +221,16 @@ def _authorizations(listed: Element) -> dict[int, bytes]:
 
 
 def _level(element: Element) -> int:
-    level = int.from_bytes(element.content, "big")
-    if element.tag != _LEVEL_TAG or len(element.content) != 1 or level >= len(_LEVELS):
+    level = int.from_bytes(_content(element, _ENUMERATED), "big")
+    if len(element.content) != 1 or level >= len(_LEVELS):
         _malformed()
     return level
+
+
+def _content(element: Element, tag: Tag) -> bytes:
+    if element.tag != tag:
+        _malformed()
+    return element.content
 
 
 def _elements(data: bytes, *, exactly: int | None = None) -> list[Element]:
@@ -251,20 +255,20 @@ def _walk(data: bytes) -> Iterator[Element]:
         _malformed()
 
 
-def _tag(data: bytes, position: int) -> tuple[int, int]:
-    first = data[position]
+def _tag(data: bytes, position: int) -> tuple[Tag, int]:
+    form, number = data[position] & _FORM_BITS, data[position] & _LOW_TAG_BITS
     position += 1
-    if first & _LOW_TAG_BITS != _LOW_TAG_BITS:
-        return (first & _LOW_TAG_BITS if first & _CONTEXT_CLASS else first), position
+    if number != _LOW_TAG_BITS:
+        return (form, number), position
     number = 0
     while True:
         byte = data[position]
         position += 1
         number = number << 7 | byte & ~_MORE
-        if not byte & _MORE:
-            return number, position
-        if number > 1 << 28:
+        if number > _MAX_TAG:
             _malformed()
+        if not byte & _MORE:
+            return (form, number), position
 
 
 def _length(data: bytes, position: int) -> tuple[int, int]:

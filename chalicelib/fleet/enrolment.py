@@ -8,9 +8,10 @@ from datetime import datetime
 import msgspec
 
 from chalicelib.core import access, clock, events, http_signatures, ids, settings, signing
-from chalicelib.core.access import AccessRow, DeviceState
+from chalicelib.core.access import AccessRow, DeviceState, StaffMember
 from chalicelib.core.call import Call
-from chalicelib.core.http_signatures import SignatureSettings
+from chalicelib.core.errors import RequestInvalid
+from chalicelib.core.http_signatures import PublicKey, SignatureSettings
 from chalicelib.core.transaction import retried, transaction
 from chalicelib.fleet import attestation, qr, rules
 from chalicelib.fleet.attestation import Assurance, AttestationPolicy, AttestationRefused
@@ -26,9 +27,11 @@ from chalicelib.fleet.schemas import (
     TicketIssued,
 )
 from chalicelib.fleet.tables import CarrierDeviceRow, DeviceRow, HardwareRow, KeySeenRow, TicketRow
+from chalicelib.people import service as people
 
 _SECRET_BYTES = 24
 _CHALLENGE_BYTES = 32
+_COORDINATE_BYTES = 32
 
 
 class EnrolmentSettings(SignatureSettings, frozen=True, kw_only=True):
@@ -51,8 +54,13 @@ class Newcomer(msgspec.Struct, frozen=True):
     correlation_id: str
 
 
-def issue_ticket(carrier: str, depot: str, *, actor: str, correlation_id: str) -> Ticket:
-    """A ticket that lets one handset enrol for this carrier within the hour."""
+def issue_ticket(carrier: str, *, by: StaffMember, correlation_id: str) -> Ticket:
+    """A ticket that lets one handset enrol for this carrier, at the carrier's present depot, within the hour.
+
+    Raises NotFound, or AccessDenied for another depot's carrier.
+    """
+    depot = people.carrier(carrier).depot
+    people.require_depot(by, depot)
     ticket, secret = ids.new(), secrets.token_urlsafe(_SECRET_BYTES)
     expires_at = clock.now() + rules.TICKET_VALID_FOR
     content = QRContent(
@@ -75,7 +83,7 @@ def issue_ticket(carrier: str, depot: str, *, actor: str, correlation_id: str) -
         "facteo.enrolment-ticket.issued",
         f"enrolment-ticket/{ticket}",
         issued,
-        actor=actor,
+        actor=by.actor,
         correlation_id=correlation_id,
         place=f"depot/{depot}",
     )
@@ -99,9 +107,18 @@ def enrol(request: EnrolmentRequest, call: Call) -> Enrolment:
     TicketExpired, TicketUsed, KeyRefused, AlreadyEnrolled, AttestationInvalid, or IdentityRequired if the request is
     not signed with the key that it brings.
     """
-    thumbprint = signing.thumbprint(msgspec.structs.asdict(request.public_key))
+    thumbprint = _thumbprint(request.public_key)
     http_signatures.verify(call, lambda key_id: request.public_key if key_id == thumbprint else None)
     return retried(lambda: _enrol(request, thumbprint, call.correlation_id))
+
+
+def _thumbprint(key: PublicKey) -> str:
+    """The name of a key (RFC 7638). Raises RequestInvalid for another spelling of it: a key is to have one name."""
+    point = key.opened().public_numbers()
+    x, y = (signing.base64url(number.to_bytes(_COORDINATE_BYTES, "big")) for number in (point.x, point.y))
+    if (key.x, key.y) != (x, y):
+        raise RequestInvalid("Write x and y of the public key as 32 bytes each, in base64url without padding.")
+    return signing.thumbprint(msgspec.structs.asdict(key))
 
 
 def _enrol(request: EnrolmentRequest, thumbprint: str, correlation_id: str) -> Enrolment:
@@ -132,7 +149,7 @@ def _ticket(code: str) -> TicketRow:
 def _same_again(ticket: TicketRow, thumbprint: str) -> Enrolment:
     """The answer that was lost on its way, as long as that enrolment is the device's present one."""
     row = DeviceRow.find(f"device/{ticket.device}", "device")
-    if ticket.used_by != thumbprint or row is None or row.key_thumbprint != thumbprint:
+    if ticket.used_by != thumbprint or row is None or row.key_thumbprint != thumbprint or row.retired_for:
         raise TicketUsed("A ticket enrols one handset once. Ask your depot for a new QR code.")
     return _answer(row)
 
@@ -174,8 +191,13 @@ def _device_row(newcomer: Newcomer, former: AccessRow | None) -> DeviceRow:
 
 
 def _write(newcomer: Newcomer, row: DeviceRow, former: AccessRow | None) -> None:
-    """Use up the ticket and let the device in, together or not at all."""
+    """Use up the ticket and let the device in, together or not at all.
+
+    The ticket comes first, since the first refusal is the one that is told: a handset that asks twice at once is to
+    find its ticket used by itself, rather than its key known.
+    """
     ticket, request = newcomer.ticket, newcomer.request
+    ticket.used_by, ticket.device = newcomer.thumbprint, row.device
     hardware = HardwareRow(rules.hardware_key(request.hardware.serial), "hardware", device=row.device)
     key = KeySeenRow(f"key/{newcomer.thumbprint}", "key", device=row.device)
     entry = AccessRow(
@@ -187,11 +209,7 @@ def _write(newcomer: Newcomer, row: DeviceRow, former: AccessRow | None) -> None
         depot=row.depot,
     )
     with transaction() as work:
-        work.update(
-            ticket,
-            [TicketRow.used_by.set(newcomer.thumbprint), TicketRow.device.set(row.device)],
-            when=TicketRow.used_by.does_not_exist(),
-        )
+        work.put(ticket, when=TicketRow.used_by.does_not_exist())
         work.put(key, unless_exists=KeyRefused("Make a new key in the handset and enrol with that."))
         work.put(hardware, when=HardwareRow.pk.does_not_exist() | (HardwareRow.device == row.device))
         work.put(row)

@@ -9,10 +9,17 @@ from msgspec import Meta
 
 from chalicelib.core.access import DeviceState
 from chalicelib.core.http_signatures import PublicKey
+from chalicelib.core.ids import UUID7_PATTERN
 from chalicelib.core.schemas import Schema
 from chalicelib.fleet.attestation import Assurance
 
-CarrierId = Annotated[str, Meta(pattern=r"^[0-9A-Z]{1,20}$")]
+_END = r"(?![\s\S])"
+"""The end of the text, after which no line feed may come either."""
+
+CarrierId = Annotated[str, Meta(pattern=r"^[0-9A-Z]{1,20}" + _END)]
+DepotId = Annotated[str, Meta(pattern=r"^[0-9A-Z]{2,10}" + _END)]
+DeviceId = Annotated[str, Meta(pattern=UUID7_PATTERN)]
+Serial = Annotated[str, Meta(max_length=80, pattern=r"\S")]
 Text = Annotated[str, Meta(min_length=1, max_length=80)]
 Certificate = Annotated[bytes, Meta(max_length=8192)]
 
@@ -52,7 +59,7 @@ class Ticket(Schema, frozen=True):
 class Hardware(Schema, frozen=True):
     """What the handset says of itself. Of the serial number only a hash is kept."""
 
-    serial: Text
+    serial: Serial
     manufacturer: Text
     model: Text
     os_version: Text
@@ -126,20 +133,23 @@ class Device(Schema, frozen=True):
 
 
 class Devices(Schema, frozen=True):
-    """A page of devices, and where to go on reading."""
+    """Devices by their id. `next` is the `after` of the next page, empty on the last one.
+
+    What is left out (by `state`, or as another depot's) makes a page shorter, down to an empty one with a `next`.
+    """
 
     devices: tuple[Device, ...]
-    after: str | None = None
+    next: str = ""
 
 
 class DeviceSearch(Schema, frozen=True):
-    """Exactly one of depot, carrier or serial; `state` leaves out the others; `after` is the page before's."""
+    """Exactly one of depot, carrier or serial; `state` leaves out the others; `after` is the page before's `next`."""
 
-    depot: str = ""
-    carrier: str = ""
-    serial: str = ""
+    depot: DepotId = ""
+    carrier: CarrierId = ""
+    serial: Serial = ""
     state: DeviceState | None = None
-    after: str | None = None
+    after: DeviceId = ""
 
 
 class Retirement(Schema, frozen=True):

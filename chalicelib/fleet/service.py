@@ -2,59 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import msgspec
 
 from chalicelib.core import access, events
-from chalicelib.core.access import AccessRow, DeviceState
+from chalicelib.core.access import AccessRow, DeviceState, StaffMember
 from chalicelib.core.errors import ChangedMeanwhile, NotFound, RequestInvalid
 from chalicelib.core.transaction import retried, transaction
-from chalicelib.fleet import rules
+from chalicelib.fleet import rules, tables
 from chalicelib.fleet.attestation import Assurance
 from chalicelib.fleet.schemas import Device, DeviceRetired, Devices, DeviceSearch
-from chalicelib.fleet.tables import CarrierDeviceRow, DeviceRow, HardwareRow
+from chalicelib.fleet.tables import CarrierDeviceRow, DeviceRow, HardwareRow, Known
+from chalicelib.people import service as people
 
-PAGE = 100
-
-Found = tuple[Sequence[DeviceRow], str | None]
-
-
-def device(device_id: str) -> Device:
-    """A device: two reads. Raises NotFound."""
-    row = _row(device_id)
-    return _shown(row, AccessRow.get(row.device, consistent_read=True))
+PAGE = 50
+"""As many as one call reads."""
 
 
-def search(wanted: DeviceSearch) -> Devices:
-    """A page of the devices of a depot or a carrier, or the one with a serial number. Raises RequestInvalid."""
+def read(device: str, *, by: StaffMember) -> Device:
+    """A device of a depot of theirs: one call. Raises NotFound, AccessDenied."""
+    return _shown(*_known(device, by))
+
+
+def search(wanted: DeviceSearch, *, by: StaffMember) -> Devices:
+    """A page of the devices of a depot or a carrier, or the one with a serial number: two calls.
+
+    Those of depots that are not theirs are left out. Raises RequestInvalid, and AccessDenied for such a depot.
+    """
     given = [name for name in _SEARCHES if getattr(wanted, name)]
     if len(given) != 1:
         raise RequestInvalid("Give exactly one of depot, carrier and serial.")
-    rows, after = _SEARCHES[given[0]](wanted)
-    entries = access.rows_of(row.device for row in rows)
-    devices = [_shown(row, entries[row.device]) for row in rows]
-    kept = tuple(one for one in devices if wanted.state in (None, one.state))
-    return Devices(devices=kept, after=after)
+    if wanted.depot:
+        people.require_depot(by, wanted.depot)
+    ids = _SEARCHES[given[0]](wanted)
+    devices = [device for device in (_shown(*known) for known in tables.known(ids)) if _fits(device, wanted)]
+    theirs = {depot for depot in {device.depot for device in devices} if people.may_work_for(by, depot)}
+    return Devices(
+        devices=tuple(device for device in devices if device.depot in theirs),
+        next=ids[-1] if len(ids) == PAGE else "",
+    )
 
 
-def retire(device_id: str, reason: str, *, actor: str, correlation_id: str) -> Device:
-    """Retire a device: its key is refused from its next request on, for ever. Doing it again changes nothing."""
-    return retried(lambda: _retire(device_id, reason, actor, correlation_id))
+def retire(device: str, reason: str, *, by: StaffMember, correlation_id: str) -> Device:
+    """Retire a device: its key is refused from its next request on, for ever. Doing it again changes nothing.
+
+    Raises NotFound, AccessDenied, and ChangedMeanwhile if others keep changing it.
+    """
+    return retried(lambda: _retire(device, reason, by, correlation_id))
 
 
-def _retire(device_id: str, reason: str, actor: str, correlation_id: str) -> Device:
-    row = _row(device_id)
-    entry = AccessRow.get(row.device, consistent_read=True)
+def _retire(device: str, reason: str, by: StaffMember, correlation_id: str) -> Device:
+    row, entry = _known(device, by)
     if entry.state == DeviceState.RETIRED:
         return _shown(row, entry)
-    fact = DeviceRetired(generation=int(row.generation), reason=reason)
     event = events.make(
         "facteo.device.retired",
-        f"device/{row.device}",
-        fact,
-        actor=actor,
+        f"device/{device}",
+        DeviceRetired(generation=int(row.generation), reason=reason),
+        actor=by.actor,
         correlation_id=correlation_id,
         place=f"depot/{row.depot}",
     )
@@ -71,36 +78,41 @@ def _retire(device_id: str, reason: str, actor: str, correlation_id: str) -> Dev
     return _shown(row, entry)
 
 
-def _row(device_id: str) -> DeviceRow:
-    row = DeviceRow.find(f"device/{device_id}", "device")
-    if row is None:
-        raise NotFound(f"There is no device {device_id}.")
-    return row
+def _known(device: str, by: StaffMember) -> Known:
+    found = tables.known([device])
+    if not found:
+        raise NotFound(f"There is no device {device}.")
+    people.require_depot(by, found[0].row.depot)
+    return found[0]
 
 
-def _of_depot(wanted: DeviceSearch) -> Found:
-    start = DeviceRow.pk > wanted.after if wanted.after else None
-    rows = list(DeviceRow.query(f"depot/{wanted.depot}", start, index_name="by-group", limit=PAGE))
-    return rows, rows[-1].pk if len(rows) == PAGE else None
+def _of_depot(wanted: DeviceSearch) -> list[str]:
+    start = DeviceRow.pk > f"device/{wanted.after}" if wanted.after else None
+    return [row.device for row in DeviceRow.query(f"depot/{wanted.depot}", start, index_name="by-group", limit=PAGE)]
 
 
-def _of_carrier(wanted: DeviceSearch) -> Found:
-    """Devices that were the carrier's once may be somebody else's now."""
-    known = CarrierDeviceRow.query(f"carrier/{wanted.carrier}", limit=PAGE)
-    rows = DeviceRow.find_many([(f"device/{row.device}", "device") for row in known])
-    return [row for row in rows if row.carrier == wanted.carrier], None
+def _of_carrier(wanted: DeviceSearch) -> list[str]:
+    start = CarrierDeviceRow.sk > f"device/{wanted.after}" if wanted.after else None
+    rows = CarrierDeviceRow.query(f"carrier/{wanted.carrier}", start, consistent_read=True, limit=PAGE)
+    return [row.device for row in rows]
 
 
-def _with_serial(wanted: DeviceSearch) -> Found:
+def _with_serial(wanted: DeviceSearch) -> list[str]:
     seen = HardwareRow.find(rules.hardware_key(wanted.serial), "hardware")
-    return [_row(seen.device)] if seen else [], None
+    return [seen.device] if seen else []
 
 
-_SEARCHES: Mapping[str, Callable[[DeviceSearch], Found]] = {
+_SEARCHES: Mapping[str, Callable[[DeviceSearch], list[str]]] = {
     "depot": _of_depot,
     "carrier": _of_carrier,
     "serial": _with_serial,
 }
+
+
+def _fits(device: Device, wanted: DeviceSearch) -> bool:
+    """An index lags behind, and a device that was a carrier's or a depot's once may be another's now."""
+    asked = ((wanted.depot, device.depot), (wanted.carrier, device.carrier), (wanted.state, device.state))
+    return all(not value or value == held for value, held in asked)
 
 
 def _shown(row: DeviceRow, entry: AccessRow) -> Device:
