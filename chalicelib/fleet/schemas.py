@@ -145,11 +145,11 @@ class Devices(Schema, frozen=True):
 class DeviceSearch(Schema, frozen=True):
     """Exactly one of depot, carrier or serial; `state` leaves out the others; `after` is the page before's `next`."""
 
-    depot: DepotId = ""
-    carrier: CarrierId = ""
-    serial: Serial = ""
+    depot: DepotId | None = None
+    carrier: CarrierId | None = None
+    serial: Serial | None = None
     state: DeviceState | None = None
-    after: DeviceId = ""
+    after: DeviceId | None = None
 
 
 class Retirement(Schema, frozen=True):

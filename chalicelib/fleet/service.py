@@ -98,7 +98,7 @@ def _of_carrier(wanted: DeviceSearch) -> list[str]:
 
 
 def _with_serial(wanted: DeviceSearch) -> list[str]:
-    seen = HardwareRow.find(rules.hardware_key(wanted.serial), "hardware")
+    seen = HardwareRow.find(rules.hardware_key(wanted.serial or ""), "hardware")
     return [seen.device] if seen else []
 
 
