@@ -7,7 +7,6 @@ functions at the end, which join the caller's transaction.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
 from typing import ClassVar, Protocol
 
 import msgspec
@@ -174,9 +173,7 @@ class handset(msgspec.Struct, frozen=True, kw_only=True):  # noqa: N801 - reads 
         state = DeviceState(row.state)
         if state is DeviceState.RETIRED:
             raise DeviceBlocked("This handset is retired. Enrol it again.", state=state.value)
-        if state is not DeviceState.ENROLLED and not self.blocked_too:
-            raise DeviceBlocked("This handset is blocked. Call your depot.", state=state.value)
-        return Handset(
+        found = Handset(
             actor=f"carrier/{row.carrier}",
             device=row.device,
             generation=int(row.generation),
@@ -185,6 +182,10 @@ class handset(msgspec.Struct, frozen=True, kw_only=True):  # noqa: N801 - reads 
             state=state,
             row=row,
         )
+        if state is not DeviceState.ENROLLED and not self.blocked_too:
+            told = "This handset is blocked. Call your depot."
+            raise DeviceBlocked(told, headers=found.answer_headers(), state=state.value)
+        return found
 
 
 class staff:  # noqa: N801
@@ -290,11 +291,6 @@ def current(handset: Handset) -> AccessRow:
     if row.state == DeviceState.RETIRED or int(row.generation) != handset.generation:
         raise DeviceBlocked("This enrolment has ended. Enrol the handset again.", state=row.state)
     return row
-
-
-def rows_of(devices: Iterable[str]) -> dict[str, AccessRow]:
-    """The access rows of those devices that have one."""
-    return {row.device: row for row in AccessRow.find_many(devices)}
 
 
 def _bearer(call: Call) -> str:

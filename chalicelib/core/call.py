@@ -11,7 +11,7 @@ import msgspec
 from chalicelib.core import ids
 from chalicelib.core.errors import RequestInvalid
 
-CORRELATION_HEADER = "facteo-correlation-id"
+CORRELATION_HEADER = "Facteo-Correlation-Id"
 _MAX_CORRELATION = 64
 
 
@@ -32,7 +32,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         return self.headers.get("accept-language", "fr").lower().startswith("en")
 
 
-def from_request(request: Any, path_parameters: Mapping[str, str]) -> Call:
+def from_request(request: Any, path_parameters: Mapping[str, str], correlation_id: str) -> Call:
     """The call that Chalice's request describes. Raises RequestInvalid for a repeated query parameter."""
     context: Mapping[str, Any] = request.context
     headers = {name.lower(): value for name, value in request.headers.items()}
@@ -43,8 +43,15 @@ def from_request(request: Any, path_parameters: Mapping[str, str]) -> Call:
         query=_single_values(request.query_params),
         path_parameters={name: urllib.parse.unquote(value) for name, value in path_parameters.items()},
         body=request.raw_body,
-        correlation_id=_correlation_id(headers),
+        correlation_id=correlation_id,
     )
+
+
+def correlation_id_of(request: Any) -> str:
+    """The id that the caller gave what it does, if it is well-formed, else a new one."""
+    given = next((value for name, value in request.headers.items() if name.lower() == CORRELATION_HEADER.lower()), "")
+    wellformed = 0 < len(given) <= _MAX_CORRELATION and given.isascii() and given.isprintable()
+    return given if wellformed else ids.new()
 
 
 def _public_path(context: Mapping[str, Any]) -> str:
@@ -59,9 +66,3 @@ def _single_values(query: Any) -> dict[str, str]:
     if repeated:
         raise RequestInvalid(f"Give the query parameter '{repeated[0]}' once.")
     return {name: query[name] for name in names}
-
-
-def _correlation_id(headers: Mapping[str, str]) -> str:
-    given = headers.get(CORRELATION_HEADER, "")
-    wellformed = 0 < len(given) <= _MAX_CORRELATION and given.isascii() and given.isprintable()
-    return given if wellformed else ids.new()

@@ -47,4 +47,4 @@ def using(source: Callable[[], datetime]) -> Iterator[None]:
 
 def stamp(moment: datetime) -> str:
     """A moment as a fixed-width UTC text whose order is the order of time: `2026-11-23T20:00:00.000000Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -112,7 +112,7 @@ def _handle_batch(handler: Handler, settings: type[Settings], messages: Sequence
 
 
 def _failures(handler: Handler, messages: Sequence[Message]) -> list[str]:
-    if _succeeds(handler, messages):
+    if not messages or _succeeds(handler, messages):
         return []
     if len(messages) == 1:
         return [messages[0].id]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, get_type_hints
 
 import msgspec
@@ -144,16 +143,18 @@ def endpoint(
 
 
 def _respond(declared: Endpoint, request: Any, path_parameters: dict[str, str]) -> Response:
-    headers = dict(_BASE_HEADERS)
-    try:
-        _check_settings()
-        answer = _answer(declared, calls.from_request(request, path_parameters), headers)
-    except Problem as problem:
-        return _problem_response(problem, headers)
-    except Exception:  # the one place where a bug becomes an answer
-        telemetry.logger.exception("unhandled", extra={"route": f"{declared.method} {declared.path}"})
-        return _problem_response(InternalError("We have been told; try again in a moment."), headers)
-    return answer
+    correlation_id = calls.correlation_id_of(request)
+    headers = {**_BASE_HEADERS, calls.CORRELATION_HEADER: correlation_id}
+    with telemetry.correlated(correlation_id, route=f"{declared.method} {declared.path}"):
+        try:
+            _check_settings()
+            return _answer(declared, calls.from_request(request, path_parameters, correlation_id), headers)
+        except Problem as problem:  # expected: it goes to the log as information, without a trace
+            telemetry.logger.info("refused", extra={"problem": problem.slug(), "status": problem.status})
+            return _problem_response(problem, headers)
+        except Exception:  # the one place where a bug becomes an answer
+            telemetry.logger.exception("unhandled")
+            return _problem_response(InternalError("We have been told; try again in a moment."), headers)
 
 
 @functools.cache
@@ -165,16 +166,12 @@ def _check_settings() -> None:
 
 
 def _answer(declared: Endpoint, call: Call, headers: dict[str, str]) -> Response:
-    headers["Facteo-Correlation-Id"] = call.correlation_id
-    with telemetry.correlated(call.correlation_id, route=f"{declared.method} {declared.path}"):
-        with _logged_problems():
-            who = declared.allow.admit(call)
-            headers.update(who.answer_headers() if who else {})
-            result = declared.view(**_arguments(declared, call, who))
-        answer = _as_answer(declared, result)
-        body = msgspec.json.encode(answer.body).decode() if answer.body is not None else ""
-        telemetry.logger.info("answered", extra={"status": answer.status, "actor": who.actor if who else "anybody"})
-        return Response(body=body, status_code=answer.status, headers={**headers, **answer.headers})
+    who = declared.allow.admit(call)
+    headers.update(who.answer_headers() if who else {})
+    answer = _as_answer(declared, declared.view(**_arguments(declared, call, who)))
+    body = msgspec.json.encode(answer.body).decode() if answer.body is not None else ""
+    telemetry.logger.info("answered", extra={"status": answer.status, "actor": who.actor if who else "anybody"})
+    return Response(body=body, status_code=answer.status, headers={**headers, **answer.headers})
 
 
 def _as_answer(declared: Endpoint, result: Any) -> Answer:
@@ -212,16 +209,6 @@ def _converted(value: Any, kind: Any, missing: type[Problem] = RequestInvalid) -
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
         raise missing(f"The request's address does not fit: {error}.") from error
-
-
-@contextmanager
-def _logged_problems() -> Iterator[None]:
-    """Problems are expected: they go to the log as information, without a trace."""
-    try:
-        yield
-    except Problem as problem:
-        telemetry.logger.info("refused", extra={"problem": problem.slug(), "status": problem.status})
-        raise
 
 
 def _problem_response(problem: Problem, headers: dict[str, str]) -> Response:

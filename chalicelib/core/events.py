@@ -99,4 +99,5 @@ def decode(text: str | bytes) -> Event:
 
 def fingerprint(content: Any) -> str:
     """SHA-256 (hex) of a content, whatever the order of its members: equal contents have equal fingerprints."""
-    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
+    told = msgspec.json.decode(content) if isinstance(content, msgspec.Raw) else content
+    return hashlib.sha256(msgspec.json.encode(told, order="sorted")).hexdigest()

@@ -6,8 +6,9 @@ We fix what must be covered: a request that covers less is refused, and the algo
 from __future__ import annotations
 
 import base64
+import math
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -60,11 +61,18 @@ class _Verifier(HTTPMessageVerifier):
 
 
 class _OneKey(HTTPSignatureKeyResolver):
+    """`failure` is what broke while the key was looked up, which the library takes for a wrong signature."""
+
     def __init__(self, find: Callable[[str], PublicKey | None]) -> None:
         self._find = find
+        self.failure: Exception | None = None
 
     def resolve_public_key(self, key_id: str) -> ec.EllipticCurvePublicKey | None:
-        key = self._find(key_id)
+        try:
+            key = self._find(key_id)
+        except Exception as error:
+            self.failure = error
+            raise
         return key.opened() if key else None
 
     def resolve_private_key(self, key_id: str) -> None:
@@ -83,16 +91,19 @@ def verify(call: Call, find_key: Callable[[str], PublicKey | None], *, any_clock
     Raises IdentityRequired for a signature that is missing, wrong or covers too little, and ClockSkewed (with
     our time) when `created` is more than 5 minutes from now, unless `any_clock`.
     """
-    verifier = _Verifier(signature_algorithm=algorithms.ECDSA_P256_SHA256, key_resolver=_OneKey(find_key))
+    keys = _OneKey(find_key)
+    verifier = _Verifier(signature_algorithm=algorithms.ECDSA_P256_SHA256, key_resolver=keys)
     try:
         results = verifier.verify(_message(call), max_age=None, require_components=_required(call), body=call.body)
     except (InvalidSignature, ValueError) as error:
+        if keys.failure:
+            raise keys.failure from None
         raise _refused(str(error)) from error
     parameters = results[0].parameters
     if "created" not in parameters or "nonce" not in parameters:
         raise _refused("created and nonce must be among its parameters")
     if not any_clock:
-        _check_clock(parameters["created"])
+        _check_clock(parameters)
 
 
 def _message(call: Call) -> _Message:
@@ -110,10 +121,12 @@ def _required(call: Call) -> list[str]:
     return [*COVERED, *parameters, *(["content-digest"] if call.body else [])]
 
 
-def _check_clock(created: Any) -> None:
+def _check_clock(parameters: Mapping[str, Any]) -> None:
     now = clock.now()
-    if abs(datetime.fromtimestamp(created, UTC) - now) > CLOCK_TOLERANCE:
+    if abs(datetime.fromtimestamp(parameters["created"], UTC) - now) > CLOCK_TOLERANCE:
         raise ClockSkewed("Correct the clock by server_time, sign again and send again.", server_time=clock.stamp(now))
+    if parameters.get("expires", math.inf) < now.timestamp():
+        raise _refused("it has expired")
 
 
 def _refused(reason: str) -> IdentityRequired:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from chalicelib.core import clock
+from chalicelib.core.schemas import END
 
-UUID7_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+UUID7_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}" + END
 _UUID7 = re.compile(UUID7_PATTERN)
 
 _RANDOM_BITS = 74
-_LAST_MILLISECOND = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1000)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_LAST_MILLISECOND = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // _MILLISECOND
 
 
 def new(at: datetime | None = None) -> str:
@@ -30,15 +33,15 @@ def derived(at: datetime, *parts: str) -> str:
 
 def moment(uuid7: str) -> datetime:
     """The moment that a UUIDv7 carries, to the millisecond; the last one that can be written for any beyond it."""
-    return datetime.fromtimestamp(min(UUID(uuid7).int >> 80, _LAST_MILLISECOND) / 1000, UTC)
+    return _EPOCH + min(UUID(uuid7).int >> 80, _LAST_MILLISECOND) * _MILLISECOND
 
 
 def is_uuid7(text: str) -> bool:
     """Whether the text is a UUIDv7 in its canonical, lower-case form."""
-    return _UUID7.match(text) is not None
+    return _UUID7.fullmatch(text) is not None
 
 
 def _build(at: datetime, random: int) -> str:
-    milliseconds = int(at.timestamp() * 1000) & ((1 << 48) - 1)
+    milliseconds = (at - _EPOCH) // _MILLISECOND & ((1 << 48) - 1)
     high, low = random >> 62, random & ((1 << 62) - 1)
     return str(UUID(int=milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low))

@@ -31,7 +31,7 @@ class InboxRow(Table):
 def unseen(consumer: str, event_ids: Iterable[str]) -> list[str]:
     """Those of the ids that the consumer has not dealt with, in their order and each once."""
     wanted = {f"{consumer}/{event_id}": event_id for event_id in event_ids}
-    seen = {row.id for row in InboxRow.find_many(list(wanted))}
+    seen = {row.id for row in InboxRow.find_many(wanted)}
     return [event_id for key, event_id in wanted.items() if key not in seen]
 
 

@@ -6,7 +6,7 @@ told from a reuse. Rows carry the hour they were received in, spread over shards
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from pynamodb.attributes import UnicodeAttribute
@@ -76,15 +76,14 @@ def read(subject: str) -> list[Event]:
     return [events.decode(row.event) for row in JournalRow.query(subject, consistent_read=True)]
 
 
-def read_many(keys: Sequence[tuple[str, str]]) -> list[Event]:
+def read_many(keys: Iterable[tuple[str, str]]) -> list[Event]:
     """The events with those (subject, id) keys: one call for each 100."""
-    return [events.decode(row.event) for row in JournalRow.find_many(list(keys))]
+    return [events.decode(row.event) for row in JournalRow.find_many(keys)]
 
 
 def lookup(event_ids: Iterable[str]) -> dict[str, EventIdRow]:
     """The guards of those ids that the journal knows: one call for each 100."""
-    distinct: Sequence[str] = list(dict.fromkeys(event_ids))
-    return {row.id: row for row in EventIdRow.find_many(distinct)}
+    return {row.id: row for row in EventIdRow.find_many(event_ids)}
 
 
 def hour_buckets(hour: datetime) -> list[str]:

@@ -6,6 +6,9 @@ from typing import NewType
 
 import msgspec
 
+END = r"(?![\s\S])"
+"""The end of the text in a pattern, for Python and JSON Schema alike: `$` lets a last line feed pass."""
+
 Sealed = NewType("Sealed", str)
 """Personal data as ciphertext (see `core.keyring`): never readable without its subject's data key."""
 

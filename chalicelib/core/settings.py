@@ -28,14 +28,18 @@ SettingsT = TypeVar("SettingsT", bound=Settings)
 def load(kind: type[SettingsT]) -> SettingsT:
     """The settings of that kind: field `inbox_queue` comes from `FACTEO_INBOX_QUEUE`.
 
-    Raises SettingsInvalid naming the variable that is missing or wrong.
+    An empty variable counts as none. Raises SettingsInvalid naming what is missing or wrong.
     """
-    known = {field.encode_name for field in msgspec.structs.fields(kind)}
-    given = {name: os.environ[PREFIX + name.upper()] for name in known if PREFIX + name.upper() in os.environ}
+    variables = {field.encode_name: PREFIX + field.encode_name.upper() for field in msgspec.structs.fields(kind)}
+    given = {name: os.environ[variable] for name, variable in variables.items() if os.environ.get(variable)}
+    missing = [variables[field.encode_name] for field in msgspec.structs.fields(kind) if field.required]
+    missing = [variable for variable in missing if not os.environ.get(variable)]
+    if missing:
+        raise SettingsInvalid(f"{kind.__name__} needs {', '.join(missing)}.")
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsInvalid(f"{kind.__name__}: {error} (variables begin with {PREFIX})") from error
+        raise SettingsInvalid(f"{kind.__name__}, from variables that begin with {PREFIX}: {error}.") from error
 
 
 def physical_name(name: str) -> str:

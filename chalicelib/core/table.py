@@ -6,7 +6,7 @@ PynamoDB would make a client for each model class (50 ms of CPU and a TLS pool e
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, ClassVar, TypeVar
 
 from pynamodb.connection import Connection
@@ -60,6 +60,6 @@ class Table(Model):
             return None
 
     @classmethod
-    def find_many(cls: type[RowT], keys: Sequence[Any]) -> Iterable[RowT]:
-        """The rows with those keys that exist, in no order: one call for each 100 keys, strongly consistent."""
-        return cls.batch_get(keys, consistent_read=True) if keys else ()
+    def find_many(cls: type[RowT], keys: Iterable[Any]) -> Iterable[RowT]:
+        """The rows with those keys that exist, each once, in no order: a consistent call for each 100 keys."""
+        return cls.batch_get(keys, consistent_read=True)

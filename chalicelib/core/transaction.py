@@ -28,9 +28,17 @@ ROWS_PER_EVENT = 2
 
 ResultT = TypeVar("ResultT")
 
-_NOTHING_WAS_WRITTEN = frozenset(
-    {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "TransactionInProgress"}
+_NOTHING_WAS_WRITTEN = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+"""Reasons of an item for which the transaction may be sent again."""
+_TRY_AGAIN = frozenset(
+    {
+        "TransactionInProgressException",
+        "ThrottlingException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+    }
 )
+"""Errors of the whole request for which it may be sent again."""
 _LOST_RACES = (ChangedMeanwhile, EventIdReused)
 
 
@@ -117,7 +125,7 @@ class UnitOfWork:
 
     def _explain(self, error: TransactWriteError) -> None:
         """Raise what the failure means, unless it means that the same can be sent again."""
-        if error.cause_response_code in _NOTHING_WAS_WRITTEN | {"TransactionInProgressException"}:
+        if error.cause_response_code in _TRY_AGAIN:
             return
         problems = [problem for items in self._items.values() for _, problem in items]
         reasons = list(error.cancellation_reasons)

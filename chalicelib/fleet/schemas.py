@@ -12,12 +12,8 @@ from chalicelib.core.http_signatures import PublicKey
 from chalicelib.core.ids import UUID7_PATTERN
 from chalicelib.core.schemas import Schema
 from chalicelib.fleet.attestation import Assurance
+from chalicelib.people.schemas import CarrierId, DepotId
 
-_END = r"(?![\s\S])"
-"""The end of the text, after which no line feed may come either."""
-
-CarrierId = Annotated[str, Meta(pattern=r"^[0-9A-Z]{1,20}" + _END)]
-DepotId = Annotated[str, Meta(pattern=r"^[0-9A-Z]{2,10}" + _END)]
 DeviceId = Annotated[str, Meta(pattern=UUID7_PATTERN)]
 Serial = Annotated[str, Meta(max_length=80, pattern=r"\S")]
 Text = Annotated[str, Meta(min_length=1, max_length=80)]

@@ -13,22 +13,19 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from chalicelib.core.schemas import Schema, Sealed
+from chalicelib.core.schemas import END, Schema, Sealed
 
-_END = r"(?![\s\S])"
-"""The end of the text for Python and JSON Schema alike: `$` lets a last line feed pass, `\\Z` is Python's own."""
+CarrierId = Annotated[str, Meta(pattern=r"^[0-9A-Z]{1,20}" + END)]
+ZoneId = Annotated[str, Meta(pattern=r"^[0-9A-Z-]{1,20}" + END)]
+DepotId = Annotated[str, Meta(pattern=r"^[0-9A-Z]{2,10}" + END)]
+RouteId = Annotated[str, Meta(pattern=r"^[0-9A-Z]{1,10}" + END)]
 
-CarrierId = Annotated[str, Meta(pattern=r"^[0-9A-Z]{1,20}" + _END)]
-ZoneId = Annotated[str, Meta(pattern=r"^[0-9A-Z-]{1,20}" + _END)]
-DepotId = Annotated[str, Meta(pattern=r"^[0-9A-Z]{2,10}" + _END)]
-RouteId = Annotated[str, Meta(pattern=r"^[0-9A-Z]{1,10}" + _END)]
-
-ClientNumber = Annotated[str, Meta(pattern=r"^[0-9]{6}" + _END)]
-Name = Annotated[str, Meta(min_length=1, max_length=80, pattern=r"^\S(.*\S)?" + _END)]
+ClientNumber = Annotated[str, Meta(pattern=r"^[0-9]{6}" + END)]
+Name = Annotated[str, Meta(min_length=1, max_length=80, pattern=r"^\S(.*\S)?" + END)]
 Line = Annotated[str, Meta(max_length=80)]
-Phone = Annotated[str, Meta(pattern=r"^(\+?[0-9]{6,15})?" + _END)]
-Postcode = Annotated[str, Meta(pattern=r"^[0-9A-Z -]{2,9}" + _END)]
-HourAndMinute = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]" + _END)]
+Phone = Annotated[str, Meta(pattern=r"^(\+?[0-9]{6,15})?" + END)]
+Postcode = Annotated[str, Meta(pattern=r"^[0-9A-Z -]{2,9}" + END)]
+HourAndMinute = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]" + END)]
 Revision = Annotated[int, Meta(ge=0)]
 
 
@@ -38,7 +35,7 @@ class Address(Schema, frozen=True, kw_only=True):
     street: Line = ""
     postcode: Postcode
     town: Name
-    country: Annotated[str, Meta(pattern=r"^[A-Z]{2}" + _END)] = "FR"
+    country: Annotated[str, Meta(pattern=r"^[A-Z]{2}" + END)] = "FR"
 
 
 class CarrierPerson(Schema, frozen=True, kw_only=True):
@@ -218,7 +215,7 @@ class DutyList(Schema, frozen=True, kw_only=True):
 class ClientProduct(Schema, frozen=True, kw_only=True):
     """A product (two characters) that a client sends, and its agreed price in cents of euro for one item."""
 
-    product: Annotated[str, Meta(pattern=r"^[0-9A-Z]{1,2}" + _END)]
+    product: Annotated[str, Meta(pattern=r"^[0-9A-Z]{1,2}" + END)]
     price_cents: Annotated[int, Meta(ge=0, le=10_000_000)]
 
 

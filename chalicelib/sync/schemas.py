@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from chalicelib.core.ids import UUID7_PATTERN
-from chalicelib.core.schemas import Schema, Sealed
+from chalicelib.core.schemas import END, Schema, Sealed
 
 MAX_EVENTS = 100
 
@@ -62,7 +62,7 @@ class HandsetEvent(msgspec.Struct, frozen=True, kw_only=True):
     deviceboot: Boot
     datacontenttype: Literal["application/json"] = "application/json"
     snapshot: Annotated[int, Meta(ge=0, le=2**53 - 1)] = 0
-    correlationid: Annotated[str, Meta(pattern="^[A-Za-z0-9._:/-]{0,64}$")] = ""
+    correlationid: Annotated[str, Meta(pattern="^[A-Za-z0-9._:/-]{0,64}" + END)] = ""
 
 
 class Result(enum.StrEnum):

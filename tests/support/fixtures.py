@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.support import cloud
 from tests.support.api import Api
 from tests.support.clock import FakeClock
 from tests.support.tokens import TokenIssuer
+
+settings.register_profile("facteo", deadline=None)
+settings.load_profile("facteo")
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from typing import Annotated
 from msgspec import Meta
 
 from chalicelib.core.ids import UUID7_PATTERN
-from chalicelib.core.schemas import Schema
+from chalicelib.core.schemas import END, Schema
 
 ImportId = Annotated[str, Meta(pattern=UUID7_PATTERN)]
-Month = Annotated[str, Meta(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
+Month = Annotated[str, Meta(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])" + END)]
 
 
 class State(enum.StrEnum):
