@@ -7,18 +7,18 @@ from typing import Annotated
 from chalice.app import Blueprint
 from msgspec import Meta
 
-from chalicelib.core.access import StaffMember, client, staff
+from chalicelib.core.access import EVERYWHERE, StaffMember, client, staff
 from chalicelib.core.call import Call
 from chalicelib.core.endpoint import Answer, endpoint
 from chalicelib.core.errors import Conflict, NotFound
 from chalicelib.core.schemas import Schema
-from chalicelib.items import service, tracking
-from chalicelib.items.schemas import Corrected, ItemHistory
+from chalicelib.items import rules, service, tracking
+from chalicelib.items.schemas import Corrected, ItemHistory, ItemNumber
 from chalicelib.items.suivi import SuiviAnswer
+from chalicelib.people import service as people
 
 routes = Blueprint(__name__)
 
-ItemNumber = Annotated[str, Meta(pattern=r"^[0-9A-Z]{11,28}$")]
 ItemNumbers = Annotated[str, Meta(max_length=300)]
 
 
@@ -28,9 +28,6 @@ class Language(Schema, frozen=True):
     lang: str = "fr_FR"
 
 
-SEES_ADDRESSEES = frozenset({"carrier-support", "depot-manager"})
-
-
 @endpoint(
     routes,
     "GET /v1/items/{item}",
@@ -38,8 +35,12 @@ SEES_ADDRESSEES = frozenset({"carrier-support", "depot-manager"})
     problems=[NotFound],
 )
 def read(item: ItemNumber, who: StaffMember) -> ItemHistory:
-    """The whole history of an item: what happened, who did it, when and where. Some roles see its addressee."""
-    return service.read_with_addressee(item) if who.roles & SEES_ADDRESSEES else service.read(item)
+    """The whole history of an item: what happened, who did it, when and where.
+
+    Its addressee is shown to carrier support, and to the managers of the depots in whose hands it has been.
+    """
+    history = service.read(item)
+    return service.with_addressee(history) if _sees_addressee(who, history) else history
 
 
 @endpoint(
@@ -50,11 +51,28 @@ def read(item: ItemNumber, who: StaffMember) -> ItemHistory:
     status=201,
 )
 def correct(item: ItemNumber, request: Corrected, who: StaffMember, call: Call) -> ItemHistory:
-    """Say that an event of the item did not happen. The event stays in the history, marked."""
+    """Say that an event of the item did not happen. The event stays in the history, marked.
+
+    Said again, the answer is the same.
+    """
     return service.correct(item, request, actor=who.actor, correlation_id=call.correlation_id)
 
 
-@endpoint(routes, "GET /v1/suivi/{items}", allow=client("tracking.read"), returns=SuiviAnswer)
+def _sees_addressee(who: StaffMember, history: ItemHistory) -> bool:
+    if "carrier-support" in who.roles:
+        return True
+    if "depot-manager" not in who.roles:
+        return False
+    return EVERYWHERE in who.scopes or any(people.may_work_for(who, depot) for depot in rules.depots_of(history))
+
+
+@endpoint(
+    routes,
+    "GET /v1/suivi/{items}",
+    allow=client("tracking.read"),
+    returns=SuiviAnswer | tuple[SuiviAnswer, ...],
+    answers={207: "Several items, each with a code of its own.", 400: "Not an item number.", 404: "Unknown item."},
+)
 def track(items: ItemNumbers, query: Language) -> Answer:
     """One item, or several separated by commas, in the shape of La Poste's Suivi v2.
 

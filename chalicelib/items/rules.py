@@ -8,6 +8,9 @@ from typing import Protocol
 
 from chalicelib.core.events import Event
 from chalicelib.core.schemas import Schema, Sealed
+from chalicelib.items import identifiers
+from chalicelib.items.identifiers import S10Details
+from chalicelib.items.product_codes import PRODUCT_CODES
 from chalicelib.items.schemas import (
     EVENT_TYPES,
     Announced,
@@ -37,12 +40,31 @@ STATUS_OF_TYPE = {
     "facteo.item.returned": Status.RETURNED,
     "facteo.item.redirected": Status.REDIRECTED,
 }
+SIGNED_SERVICES = frozenset("RV")
+"""The first letters of the S10 services that are handed over against signature: registered, insured."""
+
 FINAL = frozenset({Status.DELIVERED, Status.RETURNED})
+
+_DEPOT = "depot/"
 
 
 def subject_of(item: str) -> str:
     """The journal's name for an item."""
     return f"item/{item}"
+
+
+def signature_required(item: str, announced: Announced | None) -> bool:
+    """Whether the item is handed over against signature: by its announcement, and by what its number says.
+
+    Registered and insured items of the UPU (S10 numbers R… and V…), and products whose code says so.
+    """
+    if announced is not None and announced.recommendation:
+        return True
+    details = identifiers.parse(item).details
+    if isinstance(details, S10Details):
+        return details.service[0] in SIGNED_SERVICES
+    product = PRODUCT_CODES.get(announced.product if announced else item[:2])
+    return bool(product and product.signature_required)
 
 
 class Seal(Protocol):
@@ -84,15 +106,22 @@ def fold(item: str, events: Sequence[Event]) -> ItemHistory:
     """
     ordered = in_order(events)
     voided = _voided(ordered)
-    status, contradictions = _status(standing(ordered))
+    counting = standing(ordered)
+    status, contradictions = _status(counting)
     return ItemHistory(
         item=item,
         status=status,
         final=status in FINAL,
         events=tuple(_entry(event, voided.get(event.id)) for event in ordered),
         contradictions=contradictions,
-        announcement=_latest_announcement(ordered),
+        announcement=_latest_announcement(counting),
     )
+
+
+def depots_of(history: ItemHistory) -> list[str]:
+    """The depots in whose hands the item has been, each once: those where any of its events took place."""
+    places = dict.fromkeys(entry.place for entry in history.events if entry.place.startswith(_DEPOT))
+    return [place.removeprefix(_DEPOT) for place in places]
 
 
 def happened(events: Sequence[Event], event_id: str) -> Event | None:

@@ -9,8 +9,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from chalicelib.core.schemas import Schema, Sealed
+from chalicelib.core.schemas import END, Schema, Sealed
 
+ItemNumber = Annotated[str, Meta(pattern=r"^[0-9A-Z]{11,28}" + END)]
+"""The number of an item as it is kept: capitals and digits only."""
 Text35 = Annotated[str, Meta(max_length=35)]
 
 

@@ -69,13 +69,12 @@ def read(item: str) -> ItemHistory:
     return rules.fold(item, found)
 
 
-def read_with_addressee(item: str) -> ItemHistory:
-    """An item's history with its addressee, as long as that can still be read: two calls. Raises NotFound."""
-    history = read(item)
+def with_addressee(history: ItemHistory) -> ItemHistory:
+    """The history with its addressee, as long as that can still be read: one call."""
     if history.announcement is None:
         return history
     try:
-        key = keyring.key_of(rules.subject_of(item))
+        key = keyring.key_of(rules.subject_of(history.item))
         addressee = key.open(history.announcement.addressee, Addressee)
     except keyring.KeyGone:
         return history
@@ -83,10 +82,14 @@ def read_with_addressee(item: str) -> ItemHistory:
 
 
 def correct(item: str, correction: Corrected, *, actor: str, correlation_id: str) -> ItemHistory:
-    """Say that one of the item's events did not happen. Saying it again changes nothing.
+    """Say that one of the item's events did not happen. Saying it again, or twice at once, changes nothing more.
 
     Raises NotFound if the item has no such event, Conflict for an event that is itself a correction.
     """
+    return retried(lambda: _correct(item, correction, actor, correlation_id))
+
+
+def _correct(item: str, correction: Corrected, actor: str, correlation_id: str) -> ItemHistory:
     subject = rules.subject_of(item)
     found = journal.read(subject)
     if not any(event.id == correction.corrects for event in found):
@@ -96,7 +99,14 @@ def correct(item: str, correction: Corrected, *, actor: str, correlation_id: str
     history = rules.fold(item, found)
     if any(entry.voided_by for entry in history.events if entry.id == correction.corrects):
         return history
-    event = events.make("facteo.item.corrected", subject, correction, actor=actor, correlation_id=correlation_id)
+    event = events.make(
+        "facteo.item.corrected",
+        subject,
+        correction,
+        actor=actor,
+        correlation_id=correlation_id,
+        event_id=ids.derived(ids.moment(correction.corrects), "facteo.item.corrected", correction.corrects),
+    )
     with transaction() as work:
         work.append(event)
     return rules.fold(item, [*found, event])
@@ -146,7 +156,7 @@ def _write(fresh: Mapping[str, Announcement], actor: str, correlation_id: str) -
     with transaction() as work:
         for subject in set(subjects.values()) - keys.keys():
             keys[subject] = keyring.create(work, subject, keep_until=clock.today() + rules.ADDRESSEE_KEPT_FOR)
-        latest: dict[str, ItemRow] = {}
+        made = []
         for event_id, announcement in fresh.items():
             subject = subjects[announcement.item]
             announced = rules.sealed(announcement, keys[subject])
@@ -159,10 +169,11 @@ def _write(fresh: Mapping[str, Announcement], actor: str, correlation_id: str) -
                 event_id=event_id,
             )
             work.append(event, content=fingerprint(announcement))
-            latest[announcement.item] = ItemRow(
-                id=announcement.item, event=event_id, announced=msgspec.json.encode(announced).decode()
-            )
-        for item, row in latest.items():
+            made.append(event)
+        latest = {event.subject: event for event in rules.in_order(made)}
+        for item, subject in subjects.items():
+            event = latest[subject]
+            row = ItemRow(id=item, event=event.id, announced=bytes(event.data).decode())
             _replace(work, rows.get(item), row)
 
 

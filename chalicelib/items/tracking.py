@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from chalicelib.core import journal
 from chalicelib.core.errors import RequestInvalid
-from chalicelib.items import rules, suivi
+from chalicelib.items import identifiers, rules, suivi
+from chalicelib.items.identifiers import IdentifierRefused
 from chalicelib.items.schemas import ItemHistory
 from chalicelib.items.suivi import SuiviAnswer
 
@@ -25,5 +26,10 @@ def track(items: Sequence[str], lang: str) -> tuple[int, SuiviAnswer | tuple[Sui
 
 
 def _history(item: str) -> ItemHistory | None:
-    events = journal.read(rules.subject_of(item)) if item else []
-    return rules.fold(item, events) if events else None
+    """What is known of an item, however its number is written: `rb 123 456 785 gb`."""
+    try:
+        number = identifiers.parse(item).number
+    except IdentifierRefused:
+        return None
+    events = journal.read(rules.subject_of(number)) if number else []
+    return rules.fold(number, events) if number and events else None

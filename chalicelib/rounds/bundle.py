@@ -13,7 +13,6 @@ from chalicelib.core.keyring import DataKey
 from chalicelib.core.schemas import Schema
 from chalicelib.core.transaction import retried, transaction
 from chalicelib.items import rules as item_rules
-from chalicelib.items.product_codes import PRODUCT_CODES
 from chalicelib.items.schemas import Addressee, Announced
 from chalicelib.people import service as people
 from chalicelib.rounds import service
@@ -66,15 +65,15 @@ def bundle_for(carrier: str, *, actor: str, correlation_id: str) -> tuple[Bundle
 
 def _bundle_item(place: PlaceRow, key: DataKey | None) -> BundleItem:
     rank = int(place.position.partition("/")[0])
-    if place.announced is None:
-        return BundleItem(item=place.item, rank=rank)
-    announced = msgspec.json.decode(place.announced, type=Announced)
-    product = PRODUCT_CODES.get(announced.product)
+    announced = msgspec.json.decode(place.announced, type=Announced) if place.announced else None
+    signature_required = item_rules.signature_required(place.item, announced)
+    if announced is None:
+        return BundleItem(item=place.item, rank=rank, signature_required=signature_required)
     return BundleItem(
         item=place.item,
         rank=rank,
         product=announced.product,
-        signature_required=bool(product and product.signature_required) or bool(announced.recommendation),
+        signature_required=signature_required,
         cash_on_delivery_cents=announced.cash_on_delivery_cents,
         recommendation=announced.recommendation,
         acknowledgement_of_receipt=announced.acknowledgement_of_receipt,

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from chalice.app import Blueprint
-from msgspec import Meta
 
 from chalicelib.core.access import Handset, StaffMember, handset, staff
 from chalicelib.core.call import Call
 from chalicelib.core.endpoint import Answer, endpoint
 from chalicelib.core.errors import ChangedMeanwhile, NotFound
 from chalicelib.core.schemas import Schema
+from chalicelib.items.schemas import ItemNumber
 from chalicelib.people import service as people
+from chalicelib.people.schemas import DepotId
 from chalicelib.rounds import bundle, service
 from chalicelib.rounds.bundle import NoRoundToday
 from chalicelib.rounds.schemas import Bundle, Place, PlacedItems, Placement
 
 routes = Blueprint(__name__)
 
-ItemNumber = Annotated[str, Meta(pattern=r"^[0-9A-Z]{11,28}$")]
-Depot = Annotated[str, Meta(pattern=r"^[0-9A-Z]{2,10}$")]
 
 
 class Page(Schema, frozen=True):
@@ -29,7 +26,14 @@ class Page(Schema, frozen=True):
     after: str | None = None
 
 
-@endpoint(routes, "GET /v1/round", allow=handset(), problems=[NoRoundToday, ChangedMeanwhile], returns=Bundle)
+@endpoint(
+    routes,
+    "GET /v1/round",
+    allow=handset(),
+    problems=[NoRoundToday, ChangedMeanwhile],
+    returns=Bundle,
+    answers={304: "It is the one that If-None-Match names."},
+)
 def today(who: Handset, call: Call) -> Answer:
     """Everything for today's round, to work without a network. 304 if `If-None-Match` names what would come."""
     taken, etag = bundle.bundle_for(who.carrier, actor=who.actor, correlation_id=call.correlation_id)
@@ -40,7 +44,7 @@ def today(who: Handset, call: Call) -> Answer:
 
 
 @endpoint(routes, "GET /v1/depots/{depot}/unsorted", allow=staff("depot-manager"), problems=[NotFound])
-def unsorted(depot: Depot, query: Page, who: StaffMember) -> PlacedItems:
+def unsorted(depot: DepotId, query: Page, who: StaffMember) -> PlacedItems:
     """The depot's items that are on no route."""
     people.require_depot(who, depot)
     return service.unsorted(depot, query.after)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from chalicelib.core.events import Event
 from chalicelib.items import rules as item_rules
 from chalicelib.items.schemas import Addressee, Scanned, Status, Step
-from chalicelib.rounds.schemas import Parity, Place, Placement, PlanLine
+from chalicelib.rounds.schemas import LAST_HOUSE, Parity, Place, Placement, PlanLine
 
 OFF_THE_ROUTE = frozenset({Status.DELIVERED, Status.RETURNED, Status.HELD, Status.REDIRECTED})
 """A carrier has nothing more to do with an item in one of these states."""
@@ -40,26 +40,27 @@ STREET_WORDS = {
 _NUMBER = re.compile(r"^(\d{1,5})\s*(?:BIS|TER|QUATER|[A-D](?=\s))?\s+(.*)$")
 
 
+_SEVERAL = re.compile(r"^\s*(\d{1,5})\s*[-/]\s*\d{1,5}\b")
+"""One entrance with several numbers: the first one counts."""
+
+
 def normal_street(text: str) -> str:
     """A street's name as the plan is keyed: capitals without accents, one space, abbreviations written out."""
-    plain = unicodedata.normalize("NFKD", text.upper()).encode("ascii", "ignore").decode()
-    words = re.sub(r"[^A-Z0-9]+", " ", plain).split()
-    return " ".join(STREET_WORDS.get(word, word) for word in words)
+    return " ".join(STREET_WORDS.get(word, word) for word in _plain(text).split())
 
 
 def house_and_street(line: str) -> tuple[int | None, str]:
-    """The house number, if there is one, and the normal name of the street: `12 bis r. d'Alésia`."""
-    plain = unicodedata.normalize("NFKD", line.upper()).encode("ascii", "ignore").decode()
-    found = _NUMBER.match(re.sub(r"[^A-Z0-9]+", " ", plain).strip())
+    """The house number, if there is one, and the normal name of the street: `12 bis r. d'Alésia`, `12-14 cours X`."""
+    found = _NUMBER.match(_plain(_SEVERAL.sub(r"\1", line)))
     if found is None:
         return None, normal_street(line)
     return int(found[1]), normal_street(found[2])
 
 
 def line_for(house: int | None, lines: Sequence[PlanLine]) -> PlanLine | None:
-    """The line of a street that holds the house: the narrowest range wins; without a number only a whole street."""
+    """The line of a street that holds the house: that of the fewest houses; without a number only a whole street."""
     fitting = [line for line in lines if _holds(line, house)]
-    return min(fitting, key=lambda line: (line.number_to - line.number_from, line.rank), default=None)
+    return min(fitting, key=lambda line: (_houses(line), line.rank), default=None)
 
 
 def place_of(events: Sequence[Event], by_plan: Place | None) -> Place | None:
@@ -70,11 +71,11 @@ def place_of(events: Sequence[Event], by_plan: Place | None) -> Place | None:
     """
     placed = _latest(events, "facteo.item.placed")
     arrived = _latest_arrival(events)
-    said = _by_hand(placed) if placed else by_plan
+    said = [place for place in (_by_hand(placed) if placed else None, by_plan) if place is not None]
     if arrived is None or (placed and placed.happened_at > arrived.happened_at):
-        return said
+        return said[0] if said else None
     depot = arrived.place.removeprefix("depot/")
-    return said if said is not None and said.depot == depot else Place(depot=depot)
+    return next((place for place in said if place.depot == depot), Place(depot=depot))
 
 
 def planned_street(addressee: Addressee) -> tuple[int | None, str]:
@@ -99,9 +100,21 @@ def _latest_arrival(events: Sequence[Event]) -> Event | None:
     return None
 
 
+def _plain(text: str) -> str:
+    """Capitals without accents and digits; whatever else there is becomes one space."""
+    letters = unicodedata.normalize("NFKD", text.upper().replace("Œ", "OE").replace("Æ", "AE"))
+    return re.sub(r"[^A-Z0-9]+", " ", "".join(one for one in letters if not unicodedata.combining(one))).strip()
+
+
+def _houses(line: PlanLine) -> float:
+    """How many house numbers a line holds, about."""
+    numbers = line.number_to - line.number_from + 1
+    return numbers if line.parity is Parity.ALL else numbers / 2
+
+
 def _holds(line: PlanLine, house: int | None) -> bool:
     if house is None:
-        return line.number_from == 0 and line.parity is Parity.ALL
+        return (line.number_from, line.number_to, line.parity) == (0, LAST_HOUSE, Parity.ALL)
     if not line.number_from <= house <= line.number_to:
         return False
     return line.parity is Parity.ALL or (line.parity is Parity.ODD) == (house % 2 == 1)

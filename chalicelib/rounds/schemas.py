@@ -8,13 +8,13 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from chalicelib.core.schemas import Schema
+from chalicelib.core.schemas import END, Schema
 from chalicelib.items.schemas import Addressee
+from chalicelib.people.schemas import DepotId, RouteId
 
-DepotId = Annotated[str, Meta(pattern=r"^[0-9A-Z]{2,10}$")]
-RouteId = Annotated[str, Meta(pattern=r"^[0-9A-Z]{1,10}$")]
 Rank = Annotated[int, Meta(ge=0, le=999_999)]
-HouseNumber = Annotated[int, Meta(ge=0, le=99_999)]
+LAST_HOUSE = 99_999
+HouseNumber = Annotated[int, Meta(ge=0, le=LAST_HOUSE)]
 
 UNSORTED = "unsorted"
 """The route of a depot's items that no line of the plan knows. Routes have no lower-case letters."""
@@ -31,14 +31,18 @@ class Parity(enum.StrEnum):
 class PlanLine(Schema, frozen=True):
     """One line of a depot's sorting plan: this stretch of this street lies on that route, at that rank."""
 
-    postcode: Annotated[str, Meta(pattern=r"^[0-9A-Z]{5}$")]
-    street: Annotated[str, Meta(min_length=1, max_length=38)]
+    postcode: Annotated[str, Meta(pattern=r"^[0-9A-Z]{5}" + END)]
+    street: Annotated[str, Meta(max_length=38, pattern="[0-9A-Za-z]")]
     depot: DepotId
     route: RouteId
     rank: Rank
     number_from: HouseNumber = 0
-    number_to: HouseNumber = 99_999
+    number_to: HouseNumber = LAST_HOUSE
     parity: Parity = Parity.ALL
+
+    def __post_init__(self) -> None:
+        if self.number_from > self.number_to:
+            raise ValueError(f"no house lies between {self.number_from} and {self.number_to}")
 
 
 class PlanChanged(Schema, frozen=True):

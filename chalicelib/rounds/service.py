@@ -47,11 +47,15 @@ def settle(item: str) -> None:
     retried(lambda: _settle(item, ()))
 
 
-def settle_unsorted(depot: str) -> None:
-    """Look again for a place for what a depot could not sort, and for what no depot was known for."""
+def settle_unsorted(depot: str, postcodes: frozenset[str]) -> None:
+    """Look again for a place for what no line of the plan knew: the depot's items, and those of no known depot.
+
+    `postcodes` are those of which the plan has changed: others are not looked at.
+    """
     for where in (depot, NO_DEPOT):
         for row in places_on(Place(depot=where)):
-            settle(row.item)
+            if row.announced and msgspec.json.decode(row.announced, type=Announced).delivery_postcode in postcodes:
+                settle(row.item)
 
 
 def place_by_hand(item: str, placement: Placement, *, actor: str, correlation_id: str) -> Place:
@@ -70,11 +74,16 @@ def unsorted(depot: str, after: str | None) -> PlacedItems:
 
 
 def _settle(item: str, coming: Sequence[Event]) -> Place | None:
-    """Work out an item's place with its events and those `coming`, and write both if anything changes."""
+    """Work out an item's place with its events and those `coming`, and write both if anything changes.
+
+    The row is read before the events: if somebody settles the item meanwhile, with newer events perhaps, the row's
+    revision has changed and all is worked out again.
+    """
+    former = PlaceRow.find(f"item/{item}", "place")
     known = [*journal.read(item_rules.subject_of(item)), *coming]
     history = item_rules.fold(item, known)
     place = None if history.status in rules.OFF_THE_ROUTE else _place(item, known, history.announcement)
-    row, former = _row(item, place, history.announcement), PlaceRow.find(f"item/{item}", "place")
+    row = _row(item, place, history.announcement)
     if coming or not _same(former, row):
         with transaction() as work:
             for event in coming:
@@ -111,7 +120,14 @@ def _place_by_hand(item: str, placement: Placement, actor: str, correlation_id: 
     wanted = Place(depot=placement.depot, route=placement.route, rank=placement.rank)
     if rules.place_of(item_rules.standing(known), None) == wanted:
         return wanted
-    event = events.make("facteo.item.placed", subject, placement, actor=actor, correlation_id=correlation_id)
+    event = events.make(
+        "facteo.item.placed",
+        subject,
+        placement,
+        actor=actor,
+        correlation_id=correlation_id,
+        place=f"depot/{placement.depot}",
+    )
     _settle(item, (event,))
     return wanted
 
@@ -146,18 +162,13 @@ def places_on(route: Place) -> list[PlaceRow]:
 
 def _import_lines(chunk: Sequence[PlanLine], actor: str, correlation_id: str) -> list[Taken]:
     held = {(row.pk, row.sk): row for row in PlanRow.find_many(list({_plan_key(line) for line in chunk}))}
-    changed: dict[tuple[str, str], PlanLine] = {}
-    taken = []
-    for line in chunk:
-        former = held.get(_plan_key(line))
-        if former is None or _line(former) != line:
-            changed[_plan_key(line)] = line
-            taken.append(Taken.RECORDED)
-        else:
-            taken.append(Taken.REPEATED if former.written_for == correlation_id else Taken.DUPLICATE)
+    stated = {_plan_key(line): line for line in chunk}
+    changed = {key: line for key, line in stated.items() if key not in held or _line(held[key]) != line}
     if changed:
         _write_lines(list(changed.values()), actor, correlation_id)
-    return taken
+    own = {key for key, row in held.items() if row.written_for == correlation_id}
+    known = {key: Taken.REPEATED if key in own else Taken.DUPLICATE for key in held}
+    return [Taken.RECORDED if key in changed else known[key] for key in map(_plan_key, chunk)]
 
 
 def _write_lines(lines: Sequence[PlanLine], actor: str, correlation_id: str) -> None:

@@ -8,6 +8,7 @@ from chalice.app import Blueprint
 
 from chalicelib.core import consumer, events
 from chalicelib.core.consumer import Message
+from chalicelib.core.events import Event
 from chalicelib.rounds import service
 from chalicelib.rounds.schemas import PlanChanged
 
@@ -18,7 +19,17 @@ workers = Blueprint(__name__)
 def sorting(messages: Sequence[Message]) -> None:
     """Settle each item of the batch once. No inbox: the place is worked out from the whole journal each time."""
     happened = [events.decode(message.body) for message in messages]
-    for depot in sorted({e.body(PlanChanged).depot for e in happened if e.type == "facteo.plan.changed"}):
-        service.settle_unsorted(depot)
+    for depot, postcodes in _changed_plans(happened).items():
+        service.settle_unsorted(depot, frozenset(postcodes))
     for item in sorted({e.subject.removeprefix("item/") for e in happened if e.subject.startswith("item/")}):
         service.settle(item)
+
+
+def _changed_plans(happened: Sequence[Event]) -> dict[str, set[str]]:
+    """Depot → the postcodes of which its plan has changed."""
+    changed: dict[str, set[str]] = {}
+    for event in happened:
+        if event.type == "facteo.plan.changed":
+            said = event.body(PlanChanged)
+            changed.setdefault(said.depot, set()).update(line.postcode for line in said.lines)
+    return changed

@@ -12,6 +12,7 @@ from chalicelib.core import clock, ids
 from chalicelib.core.access import AccessRow
 from chalicelib.items.identifiers import from_edi
 from chalicelib.items.schemas import Addressee, Announcement
+from chalicelib.rounds.schemas import PlanLine
 from handset.signing import HandsetKey
 from tests.support.api import Api, Caller
 
@@ -54,6 +55,12 @@ def an_announcement(**changes: Any) -> Announcement:
         "addressee": an_addressee(),
     }
     return Announcement(**(told | changes))
+
+
+def a_plan_line(**changes: Any) -> PlanLine:
+    """The whole rue de la Paix lies on the route T12."""
+    told = {"postcode": "75015", "street": "RUE DE LA PAIX", "depot": DEPOT, "route": ROUTE, "rank": 100}
+    return PlanLine(**(told | changes))
 
 
 class HeldHandset:
