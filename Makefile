@@ -18,7 +18,7 @@ demo: $(READY) ## A day of the post against what 'make run' started
 	@$(BIN)/python -m demo.day
 
 test: $(READY) ## The tests: in process, offline, in minutes
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 e2e: $(READY) ## The tests of the deployed stack: a local cloud of their own, over HTTP and SFTP
 	@$(BIN)/python -m pytest tests/e2e

@@ -36,6 +36,10 @@ FACTS = {
 """Command → the event it records, the field that says how, and that field's values."""
 
 
+class NotATicket(Exception):  # noqa: N818
+    """What was given to enrol with is no ticket's content."""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns the exit status: 0, or 1 with the reason on standard error."""
     given = _parser().parse_args(arguments)
@@ -44,18 +48,24 @@ def main(arguments: list[str] | None = None) -> int:
             _enrol(given)
         else:
             _on_handset(given)
+    except NotATicket:
+        return _failed("This is not a ticket: give what its QR code says, JSON with 'url' and 'code'.")
     except NotEnrolled as folder:
         return _failed(f"There is no enrolled handset in {folder}: enrol it first.")
     except NoNetwork as reason:
-        return _failed(f"No network ({reason}). Nothing is lost: sync later.")
+        return _failed(f"Not now: {reason}. Nothing is lost: try again later.")
     except Refused as refusal:
         return _failed(str(refusal))
     return 0
 
 
 def _enrol(given: argparse.Namespace) -> None:
-    content = json.loads(given.ticket.read())
-    handset = Handset.enrol(given.folder, content, serial=given.serial, connect_to=given.connect_to)
+    try:
+        content = json.loads(given.ticket.read())
+        url, code = content["url"], content["code"]
+    except (ValueError, TypeError, KeyError):
+        raise NotATicket from None
+    handset = Handset.enrol(given.folder, {"url": url, "code": code}, serial=given.serial, connect_to=given.connect_to)
     print(f"Enrolled as {handset.enrolment['device']}, generation {handset.enrolment['generation']}.")
 
 
@@ -63,10 +73,12 @@ def _on_handset(given: argparse.Namespace) -> None:
     handset = Handset(given.folder, given.connect_to)
     if given.command == "round":
         _show_round(handset.take_round())
+        _show_commands(handset)
     elif given.command == "sync":
         _sync(handset)
+        _show_commands(handset)
     elif given.command == "status":
-        print(f"{handset.outbox.count()} events wait; {handset.commands_waiting} commands wait.")
+        print(f"{handset.outbox.count()} events wait to be sent.")
     else:
         event_type, field, _ = FACTS[given.command]
         handset.record(event_type, given.item, **{field: given.how})
@@ -76,8 +88,15 @@ def _on_handset(given: argparse.Namespace) -> None:
 def _sync(handset: Handset) -> None:
     synced = handset.sync()
     print(f"{synced.recorded} recorded, {synced.duplicate} known already, {synced.refused} refused.")
+    if synced.postponed:
+        print(f"{synced.postponed} came too early and wait.")
     for event, problem in synced.problems:
         print(f"  {event['type']} number {event['sequence']}: {problem['title']}. {problem['detail']}")
+
+
+def _show_commands(handset: Handset) -> None:
+    if handset.commands_waiting:
+        print(f"{handset.commands_waiting} commands wait.")
 
 
 def _show_round(bundle: dict[str, Any]) -> None:

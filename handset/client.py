@@ -11,21 +11,30 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from handset.files import write_whole
 from handset.outbox import Event, Outbox
 from handset.signing import HandsetKey
-from handset.transport import NoNetwork, Transport, monotonic_milliseconds
+from handset.transport import Answer, NoNetwork, Transport, monotonic_milliseconds
 
-BATCH = 100
+_ENVELOPE_BYTES = 1024
+"""Room in a batch for what is around the events."""
 
 
 @dataclass
 class Synced:
-    """What became of the events of a sync."""
+    """What became of the events of a sync. The `postponed` ones came too early and stay; `problems` says why."""
 
     recorded: int = 0
     duplicate: int = 0
     refused: int = 0
+    postponed: int = 0
     problems: list[tuple[Event, dict[str, Any]]] = field(default_factory=list)
+
+    def note(self, event: Event, result: dict[str, Any]) -> None:
+        """Count the result of an event."""
+        setattr(self, result["result"], getattr(self, result["result"]) + 1)
+        if result["problem"]:
+            self.problems.append((event, result["problem"]))
 
 
 class NotEnrolled(Exception):  # noqa: N818
@@ -63,7 +72,7 @@ class Handset:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> Handset:
         """Enrol with what the ticket's QR code says. Asked again after a crash, it carries on with the same key."""
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         key = _key_in(folder / "key.pem")
         hardware = {
             "serial": serial,
@@ -75,23 +84,25 @@ class Handset:
         body = {"code": content["code"], "public_key": key.public_jwk, "hardware": hardware}
         transport = Transport(content["url"], connect_to, now)
         answer = transport.send("POST", "/v1/enrolments", body, key=key, key_id=key.thumbprint)
-        _write_whole(folder / "enrolment.json", json.dumps({**answer.body, "url": content["url"]}))
+        write_whole(folder / "enrolment.json", json.dumps({**answer.body, "url": content["url"]}).encode())
         return cls(folder, connect_to, now)
 
     def take_round(self) -> dict[str, Any]:
-        """Today's bundle: the new one, or the one taken before if nothing has changed or there is no network."""
+        """Today's bundle: the new one, or the one taken before if nothing has changed or there is no network.
+
+        Raises Refused, and NoNetwork if none was taken before.
+        """
         kept = self.round
         headers = {"If-None-Match": kept["etag"]} if kept else {}
         try:
-            answer = self._call("GET", "/v1/round", headers=headers)
+            answer = self.call("GET", "/v1/round", headers=headers)
         except NoNetwork:
             if kept is None:
                 raise
             return dict(kept["bundle"])
         if answer.body is not None:
-            _write_whole(
-                self.folder / "round.json", json.dumps({"etag": answer.headers["etag"], "bundle": answer.body})
-            )
+            taken = {"etag": answer.headers["etag"], "bundle": answer.body}
+            write_whole(self.folder / "round.json", json.dumps(taken).encode())
         return dict((self.round or {})["bundle"])
 
     @property
@@ -110,16 +121,30 @@ class Handset:
         return self.outbox.add(lambda sequence: self._event(sequence, event_type, item, {"barcode": barcode, **data}))
 
     def sync(self) -> Synced:
-        """Send what waits, oldest first, until nothing is left. Raises NoNetwork; what was sent stays sent."""
-        synced = Synced()
-        while waiting := self.outbox.waiting(BATCH):
-            answer = self._call("POST", "/v1/events", {"clock": self._clock(), "events": waiting}).body
-            self.outbox.settle(answer["results"], answer["acknowledged_through"])
-            for event, result in zip(waiting, answer["results"], strict=True):
-                setattr(synced, result["result"], getattr(synced, result["result"]) + 1)
-                if result["problem"]:
-                    synced.problems.append((event, result["problem"]))
+        """Send what waits, each event once, oldest first, in batches of the size that the policy allows.
+
+        Raises NoNetwork and Refused; what was sent before stays sent, and the rest stays in the outbox.
+        """
+        policy, synced, through = self.enrolment["policy"], Synced(), 0
+        events, size = policy["batch_events"], policy["batch_bytes"] - _ENVELOPE_BYTES
+        while waiting := self.outbox.waiting(events, size, after=through):
+            answer = self.call("POST", "/v1/events", {"clock": self._clock(), "events": waiting}).body
+            results = answer["results"]
+            if len(results) != len(waiting):
+                raise NoNetwork(f"the answer speaks of {len(results)} events, and {len(waiting)} were sent")
+            self.outbox.settle(waiting, results, answer["acknowledged_through"])
+            for event, result in zip(waiting, results, strict=True):
+                synced.note(event, result)
+            through = waiting[-1]["sequence"]
         return synced
+
+    def call(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
+        """Send a signed request. Raises NoNetwork and Refused."""
+        answer = self._transport.send(
+            method, path, body, key=self._key, key_id=self.enrolment["device"], headers=headers
+        )
+        self.commands_waiting = int(answer.headers.get("facteo-commands-waiting", "0"))
+        return answer
 
     def _event(self, sequence: int, event_type: str, item: str, data: dict[str, Any]) -> Event:
         kept = self.round
@@ -141,25 +166,11 @@ class Handset:
     def _clock(self) -> dict[str, Any]:
         return {"time": self._now().isoformat(), "monotonic": monotonic_milliseconds(), "boot": self._boot}
 
-    def _call(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
-        answer = self._transport.send(
-            method, path, body, key=self._key, key_id=self.enrolment["device"], headers=headers
-        )
-        self.commands_waiting = int(answer.headers.get("facteo-commands-waiting", "0"))
-        return answer
-
 
 def _key_in(path: Path) -> HandsetKey:
     if not path.exists():
         HandsetKey.generate().save(path)
     return HandsetKey.load(path)
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file that is there whole or not at all."""
-    draft = path.with_suffix(".part")
-    draft.write_text(text)
-    draft.replace(path)
 
 
 def _uuid7(at: datetime) -> str:

@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from http_message_signatures import HTTPMessageSigner, HTTPSignatureKeyResolver, algorithms
 
+from handset.files import write_whole
+
 _COORDINATE_BYTES = 32
 _COVERED = ("@method", "@authority", "@path")
 
@@ -50,12 +52,10 @@ class HandsetKey(HTTPSignatureKeyResolver):
 
     def save(self, path: Path) -> None:
         """Write the key to a file that only its owner reads."""
-        path.touch(mode=0o600)
-        path.write_bytes(
-            self._private.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
+        pem = self._private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
+        write_whole(path, pem)
 
     @property
     def public_jwk(self) -> dict[str, str]:

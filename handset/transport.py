@@ -7,6 +7,7 @@ import json
 import time
 import urllib.parse
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,10 +15,18 @@ from typing import Any
 from handset.signing import HandsetKey, Request, sign
 
 _TIMEOUT_SECONDS = 30
+_WITHOUT_BODY = {http.HTTPStatus.NO_CONTENT, http.HTTPStatus.NOT_MODIFIED}
 
 
 class NoNetwork(Exception):  # noqa: N818
-    """The back office cannot be reached. Work goes on; the outbox waits."""
+    """The back office cannot be reached, or takes nothing now. Work goes on; the outbox waits.
+
+    `retry_after` is how many seconds it asked to be left alone, 0 if it did not say.
+    """
+
+    def __init__(self, reason: str, retry_after: int = 0) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
 
 
 class Refused(Exception):  # noqa: N818
@@ -59,7 +68,8 @@ class Transport:
     ) -> Answer:
         """Sign and send. A clock that is too far off is corrected by the server's word, once.
 
-        Raises NoNetwork, or Refused for any answer of 400 and more.
+        Raises NoNetwork, also for 429 and 5xx and for what the back office does not say (a captive portal's page),
+        or Refused for any other answer of 400 and more.
         """
         answer = self._send_once(method, path, body, key=key, key_id=key_id, headers=headers or {})
         server_time = answer.body.get("server_time") if isinstance(answer.body, dict) else None
@@ -79,23 +89,33 @@ class Transport:
             url=self._url + path,
             headers={"Host": self._authority, **({"Content-Type": "application/json"} if raw else {}), **headers},
             body=raw,
-            query_names=tuple(urllib.parse.parse_qs(urllib.parse.urlsplit(path).query)),
+            query_names=tuple(urllib.parse.parse_qs(urllib.parse.urlsplit(path).query, keep_blank_values=True)),
         )
         sign(request, key, key_id=key_id, created=self._now() + self.clock_error)
         return self._exchange(request, path)
 
     def _exchange(self, request: Request, path: str) -> Answer:
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        connection = kind(self._connect_to, timeout=_TIMEOUT_SECONDS)
         try:
-            connection.request(request.method, path, body=request.body or None, headers=request.headers)
-            response = connection.getresponse()
-            text = response.read()
+            with closing(kind(self._connect_to, timeout=_TIMEOUT_SECONDS)) as connection:
+                connection.request(request.method, path, body=request.body or None, headers=request.headers)
+                response = connection.getresponse()
+                text = response.read()
         except (OSError, http.client.HTTPException) as error:
-            raise NoNetwork(str(error)) from error
-        finally:
-            connection.close()
-        return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, _json(text))
+            raise NoNetwork(str(error) or type(error).__name__) from error
+        answer = Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, _json(text))
+        _check(answer)
+        return answer
+
+
+def _check(answer: Answer) -> None:
+    """Raise NoNetwork unless the back office answered, and can take requests."""
+    if answer.status == http.HTTPStatus.TOO_MANY_REQUESTS or answer.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+        asked = answer.headers.get("retry-after", "")
+        raise NoNetwork(f"the back office answered {answer.status}", int(asked) if asked.isdecimal() else 0)
+    told = isinstance(answer.body, dict) or answer.status in _WITHOUT_BODY
+    if answer.status < http.HTTPStatus.BAD_REQUEST and not told:
+        raise NoNetwork(f"something that is not the back office answered {answer.status}")
 
 
 def monotonic_milliseconds() -> int:

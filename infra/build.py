@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import compileall
+import fcntl
 import json
 import os
 import py_compile
@@ -26,11 +27,13 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parent.parent
+CONFIGURATION = ROOT / ".chalice" / "config.json"
 TEMPLATE = ROOT / "infra" / "resources.yaml"
 
 SERVICES = ("dynamodb", "dynamodbstreams", "kms", "s3", "secretsmanager", "sqs", "sso", "sso-oidc", "sts")
 """The AWS services whose botocore descriptions are packed; sts and sso are what finding credentials may need."""
 
+_PACKAGES = ROOT / ".chalice" / "deployments"
 _BOTOCORE = Path("botocore") / "data"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _FILE_MODE = 0o644 << 16
@@ -41,7 +44,13 @@ class BuildError(Exception):
 
 
 def build(stage: str, out: Path) -> Path:
-    """Build a stage into the folder `out`. Raises BuildError for a template that would fail or lose messages."""
+    """Build a stage into the folder `out`.
+
+    Raises BuildError for a stage that is not in chalice's configuration, for which chalice would make up settings and
+    rights, and for a template that would fail or lose messages.
+    """
+    if stage not in (stages := json.loads(CONFIGURATION.read_text())["stages"]):
+        raise BuildError(f"There is no stage '{stage}' among: {', '.join(stages)}.")
     shutil.rmtree(out, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         packaged = Path(folder) / "packaged"
@@ -55,11 +64,15 @@ def build(stage: str, out: Path) -> Path:
 
 
 def check(template: dict[str, Any]) -> None:
-    """Raise BuildError for a resource without a type, or a queue or stream whose failures would not be reported."""
+    """Raise BuildError for a resource or event source without a type, which is what a misspelt name becomes, or for a
+    queue or stream whose failures would not be reported.
+    """
     for name, resource in template["Resources"].items():
         if "Type" not in resource:
             raise BuildError(f"{name} has no Type: is its name misspelt in {TEMPLATE.name}?")
         for source, event in resource.get("Properties", {}).get("Events", {}).items():
+            if "Type" not in event:
+                raise BuildError(f"{source} of {name} has no Type: is its name misspelt in {TEMPLATE.name}?")
             reports = event["Properties"].get("FunctionResponseTypes") == ["ReportBatchItemFailures"]
             if event["Type"] in {"SQS", "DynamoDB"} and not reports:
                 raise BuildError(f"{source} of {name} does not report failed messages: they would be deleted.")
@@ -73,11 +86,22 @@ def _as_json(template: Path, folder: Path) -> Path:
 
 
 def _package(stage: str, out: Path, merged: Path) -> None:
-    """Run chalice itself: ops know what it does, and its configuration is ours."""
+    """Run chalice itself: ops know what it does, and its configuration is ours.
+
+    It writes the packages that it keeps in place: one build at a time, and what a killed one left is no package.
+    """
     chalice = [str(Path(sys.executable).with_name("chalice")), "package"]
     options = ["--stage", stage, "--template-format", "json", "--merge-template", str(merged), str(out)]
     environment = {**os.environ, "AWS_DEFAULT_REGION": os.environ.get("AWS_DEFAULT_REGION", "eu-west-3")}
-    done = subprocess.run([*chalice, *options], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    _PACKAGES.mkdir(exist_ok=True)
+    with (_PACKAGES / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for package in _PACKAGES.glob("*.zip"):
+            if not zipfile.is_zipfile(package):
+                package.unlink()
+        done = subprocess.run(
+            [*chalice, *options], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
     if done.returncode:
         raise BuildError(f"chalice package failed:\n{done.stdout}{done.stderr}")
 
@@ -120,7 +144,10 @@ def main() -> None:
     parser.add_argument("--stage", required=True)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    out = build(arguments.stage, arguments.out or ROOT / "build" / arguments.stage)
+    try:
+        out = build(arguments.stage, arguments.out or ROOT / "build" / arguments.stage)
+    except BuildError as error:
+        sys.exit(str(error))
     print(f"{out / 'deployment.zip'}: {(out / 'deployment.zip').stat().st_size / 2**20:.1f} MiB")
 
 

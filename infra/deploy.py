@@ -9,10 +9,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 from botocore.exceptions import ClientError
@@ -22,7 +23,13 @@ from infra.build import ROOT
 _POLL_SECONDS = 1
 _DEADLINE_SECONDS = 1800
 _NOTHING_TO_DO = ("didn't contain changes", "No updates are to be performed")
+_UPDATABLE = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
+_REPLACED = {"True": ", REPLACED by a new one", "Conditional": ", perhaps REPLACED by a new one"}
+_STARTED = {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"}
 _CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
+
+
+ResultT = TypeVar("ResultT")
 
 
 class DeployError(Exception):
@@ -46,17 +53,20 @@ class Deployment:
     ) -> dict[str, str]:
         """Show what would change (unless `quiet`), do it unless it is a preview, and give the stack's outputs.
 
-        Raises DeployError.
+        A preview of the first deployment leaves an empty stack in review. Raises DeployError.
         """
         change_set = self._change_set(self._uploaded(built), parameters)
         if change_set is None:
             print("Nothing changes.", flush=True)
             return self.outputs()
         if not quiet:
-            _show(change_set["Changes"])
-        if not preview:
-            self._cloudformation.execute_change_set(ChangeSetName=change_set["ChangeSetId"])
-            self._wait_for_stack()
+            pages = self._cloudformation.get_paginator("describe_change_set").paginate(ChangeSetName=change_set)
+            _show(change for page in pages for change in page["Changes"])
+        if preview:
+            self._cloudformation.delete_change_set(ChangeSetName=change_set)
+        else:
+            self._cloudformation.execute_change_set(ChangeSetName=change_set)
+            _wait_for(self._is_ready, f"{self.stack} to be ready")
         return self.outputs()
 
     def outputs(self) -> dict[str, str]:
@@ -98,13 +108,12 @@ class Deployment:
                 },
             )
 
-    def _change_set(self, template: str, parameters: Mapping[str, str]) -> dict[str, Any] | None:
+    def _change_set(self, template: str, parameters: Mapping[str, str]) -> str | None:
         """The change set from what is deployed to the template, or None if nothing changes."""
-        kind = "UPDATE" if self._exists() else "CREATE"
         change_set: str = self._cloudformation.create_change_set(
             StackName=self.stack,
             ChangeSetName=f"deploy-{int(time.time())}",
-            ChangeSetType=kind,
+            ChangeSetType=self._kind_of_change(),
             TemplateURL=template,
             Capabilities=_CAPABILITIES,
             Parameters=[
@@ -112,43 +121,49 @@ class Deployment:
                 for name, value in {"Stage": self._stage, **parameters}.items()
             ],
         )["Id"]
-        described = self._wait_for_change_set(change_set)
+        described = _wait_for(lambda: self._made(change_set), "the change set")
         if described["Status"] == "FAILED":
+            self._cloudformation.delete_change_set(ChangeSetName=change_set)
             reason = described.get("StatusReason", "")
             if any(phrase in reason for phrase in _NOTHING_TO_DO):
                 return None
             raise DeployError(f"the change set failed: {reason}")
-        return described
+        return change_set
 
-    def _wait_for_change_set(self, change_set: str) -> dict[str, Any]:
-        for _ in range(_DEADLINE_SECONDS):
-            described: dict[str, Any] = self._cloudformation.describe_change_set(ChangeSetName=change_set)
-            if described["Status"] in {"CREATE_COMPLETE", "FAILED"}:
-                return described
-            time.sleep(_POLL_SECONDS)
-        raise DeployError("the change set was not made in time")
+    def _kind_of_change(self) -> str:
+        """CREATE for a stack that is not there or only in review, else UPDATE. Raises DeployError if neither can be."""
+        status = (self._described() or {}).get("StackStatus", "REVIEW_IN_PROGRESS")
+        if status == "REVIEW_IN_PROGRESS":
+            return "CREATE"
+        if status in _UPDATABLE:
+            return "UPDATE"
+        if status.endswith("IN_PROGRESS"):
+            raise DeployError(f"{self.stack} is {status}: a deployment is under way, wait for its end.")
+        raise DeployError(
+            f"{self.stack} is {status}: CloudFormation cannot update it. Look at its events. If its first deployment "
+            "failed, delete the stack; if its rollback did, continue the rollback. Then deploy again."
+        )
 
-    def _wait_for_stack(self) -> None:
-        for _ in range(_DEADLINE_SECONDS):
-            status = (self._described() or {}).get("StackStatus", "")
-            if status in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
-                return
-            if status.endswith(("FAILED", "ROLLBACK_COMPLETE")):
-                raise DeployError(f"{self.stack} is {status}:\n" + "\n".join(self._failures()))
-            time.sleep(_POLL_SECONDS)
-        raise DeployError(f"{self.stack} was not ready in time")
+    def _made(self, change_set: str) -> dict[str, Any] | None:
+        described: dict[str, Any] = self._cloudformation.describe_change_set(ChangeSetName=change_set)
+        return described if described["Status"] in {"CREATE_COMPLETE", "FAILED"} else None
+
+    def _is_ready(self) -> bool:
+        status = (self._described() or {}).get("StackStatus", "")
+        if status.endswith(("FAILED", "ROLLBACK_COMPLETE")):
+            raise DeployError(f"{self.stack} is {status}:\n" + "\n".join(self._failures()))
+        return status in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
 
     def _failures(self) -> list[str]:
-        events = self._cloudformation.describe_stack_events(StackName=self.stack)["StackEvents"]
-        return [
-            f"  {event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}"
-            for event in events
-            if event["ResourceStatus"].endswith("FAILED")
-        ]
-
-    def _exists(self) -> bool:
-        stack = self._described()
-        return stack is not None and stack["StackStatus"] != "REVIEW_IN_PROGRESS"
+        """What failed in the present deployment, the newest first."""
+        failures = []
+        pages = self._cloudformation.get_paginator("describe_stack_events").paginate(StackName=self.stack)
+        for event in (event for page in pages for event in page["StackEvents"]):
+            if event["ResourceStatus"].endswith("FAILED"):
+                failures.append(f"  {event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}")
+            if event["PhysicalResourceId"] == event["StackId"] and event["ResourceStatus"] in _STARTED:
+                break
+        return failures
 
     def _described(self) -> dict[str, Any] | None:
         try:
@@ -160,10 +175,21 @@ class Deployment:
         return stack
 
 
-def _show(changes: Sequence[Mapping[str, Any]]) -> None:
+def _wait_for(look: Callable[[], ResultT | None], what: str) -> ResultT:
+    """What `look` finds, asked again and again. Raises DeployError after half an hour."""
+    deadline = time.monotonic() + _DEADLINE_SECONDS
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(_POLL_SECONDS)
+    raise DeployError(f"waited {_DEADLINE_SECONDS} s for {what}, in vain")
+
+
+def _show(changes: Iterable[Mapping[str, Any]]) -> None:
     for change in changes:
         resource = change["ResourceChange"]
-        print(f"  {resource['Action']:<8} {resource['LogicalResourceId']} ({resource['ResourceType']})")
+        replaced = _REPLACED.get(resource.get("Replacement", ""), "")
+        print(f"  {resource['Action']:<8} {resource['LogicalResourceId']} ({resource['ResourceType']}){replaced}")
 
 
 def main() -> None:
@@ -175,9 +201,14 @@ def main() -> None:
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE")
     arguments = parser.parse_args()
     stages = json.loads((ROOT / "infra" / "stages.json").read_text())
+    if arguments.stage not in stages and not arguments.endpoint_url:
+        sys.exit(f"There is no stage '{arguments.stage}' among: {', '.join(stages)}.")
     parameters = stages.get(arguments.stage, {}) | dict(given.split("=", 1) for given in arguments.parameter)
     deployment = Deployment(arguments.stage, boto3.Session(), arguments.endpoint_url)
-    outputs = deployment.run(ROOT / "build" / arguments.stage, parameters, preview=arguments.preview)
+    try:
+        outputs = deployment.run(ROOT / "build" / arguments.stage, parameters, preview=arguments.preview)
+    except DeployError as error:
+        sys.exit(str(error))
     for name, value in outputs.items():
         print(f"{name}: {value}")
 

@@ -56,12 +56,12 @@ class LocalCloud:
         return self._process.poll() is None
 
     def stop(self) -> None:
-        """Stop it and whatever it started; its state is saved."""
+        """Stop it and whatever it started; its state is saved. If it ended badly, the mark of that stays."""
         if self.running:
             self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(_STOP_SECONDS)
-            (self._folder / "running").unlink(missing_ok=True)
+            if self._process.wait(_STOP_SECONDS) == 0:
+                (self._folder / "running").unlink(missing_ok=True)
         finally:
             _end_group(self._process.pid)
 
@@ -80,10 +80,11 @@ def start(folder: Path, port: int) -> LocalCloud:
     """Start a local cloud and wait until it answers. Raises CloudError."""
     python = _environment()
     folder.mkdir(parents=True, exist_ok=True)
-    fresh = _forget_untrusted_state(folder)
+    fresh = forget_untrusted_state(folder)
     (folder / "running").touch()
     with (folder / "cloud.log").open("ab") as log:
         process = _launch(python, folder, port, log)
+    (folder / "running").write_text(str(process.pid))
     _wait_until_healthy(process, port, folder)
     return LocalCloud(process, folder, port, fresh=fresh)
 
@@ -114,7 +115,7 @@ def _environment() -> Path:
     return python
 
 
-def _forget_untrusted_state(folder: Path) -> bool:
+def forget_untrusted_state(folder: Path) -> bool:
     """Empty the state of a cloud that was killed. Says whether there is no state now."""
     if (folder / "running").exists():
         print("The local cloud was not stopped cleanly last time: it starts empty and is deployed anew.", flush=True)

@@ -19,7 +19,6 @@ from chalicelib.rounds.schemas import Bundle, Place, PlacedItems, Placement
 routes = Blueprint(__name__)
 
 
-
 class Page(Schema, frozen=True):
     """Where to go on reading: the `after` of the page before."""
 

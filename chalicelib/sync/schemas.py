@@ -66,15 +66,16 @@ class HandsetEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(enum.StrEnum):
-    """What became of an event. A refused one is final: the handset does not send it again."""
+    """What became of an event. A refused one is final; a postponed one was not taken and is sent again later."""
 
     RECORDED = "recorded"
     DUPLICATE = "duplicate"
     REFUSED = "refused"
+    POSTPONED = "postponed"
 
 
 class EventResult(Schema, frozen=True):
-    """The result for one event, in the place that it had in the batch. `problem` says why it was refused."""
+    """The result for one event, in its place in the batch. `problem` says why it was refused or postponed."""
 
     id: str | None
     sequence: int | None

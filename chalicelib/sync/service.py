@@ -80,7 +80,8 @@ def _new_ones(made: Sequence[Draft], progress: Progress, results: Results) -> li
         elif twin := new.get(draft.record_id):
             results[draft.position] = _repeated_result(draft, _slug(twin.refusal))
         elif not progress.admits(draft.address.sequence):
-            results[draft.position] = _result(draft, _too_far_ahead(progress))
+            too_far = _result(draft, _too_far_ahead(progress))
+            results[draft.position] = msgspec.structs.replace(too_far, result=Result.POSTPONED)
         else:
             new[draft.record_id] = _numbered(draft, progress)
             progress = progress.taking(draft.address.sequence)

@@ -171,6 +171,7 @@ def test_a_hole_holds_the_acknowledgement_back_and_nothing_else(handset: HeldHan
 def test_a_number_far_beyond_the_first_hole_has_to_wait(handset: HeldHandset) -> None:
     early = handset.event(sequence=20_000)
     answer = handset.sync(early)
+    assert results(answer) == ["postponed"]
     assert problems(answer) == ["sequence-too-far-ahead"]
     assert answer.body["acknowledged_through"] == 0
     assert item_events() == []

@@ -25,7 +25,7 @@ def ask(running: Run, method: str, path: str, body: bytes | None = None, **heade
     """Status and JSON of a call, whatever they are."""
     host = urllib.parse.urlsplit(running.url).netloc
     told = {"Host": host, **{name.replace("_", "-"): value for name, value in headers.items()}}
-    request = urllib.request.Request(f"http://{running.connect_to}{path}", body, told, method=method)  # noqa: S310
+    request = urllib.request.Request(f"http://{running.connect_to}{path}", body, told, method=method)
     try:
         with urllib.request.urlopen(request) as answer:  # noqa: S310 - the local cloud
             return answer.status, json.loads(answer.read())

@@ -197,12 +197,3 @@ class TestTheRow:
         else:
             with pytest.raises(refusal):
                 access.current(who)
-
-    def test_rows_of_several_devices_cost_one_call(self, api: Api) -> None:
-        one, two = a_handset(api), a_handset(api)
-
-        with dynamodb.sent("BatchGetItem") as calls:
-            found = access.rows_of([one.device, two.device, one.device, "nobody"])
-
-        assert found.keys() == {one.device, two.device}
-        assert len(calls) == 1

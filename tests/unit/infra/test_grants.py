@@ -1,0 +1,60 @@
+"""The policies: what is committed is what the table says, and nothing is allowed on everything."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra import grants
+from infra.build import ROOT
+from infra.grants import GRANTS, POLICIES, policy
+
+
+def check() -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "infra.grants", "--check"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
+
+
+def functions_of(stage: dict[str, Any]) -> dict[str, str]:
+    return {name: function["iam_policy_file"] for name, function in stage["lambda_functions"].items()}
+
+
+def test_the_committed_policies_are_what_the_table_says() -> None:
+    done = check()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {path.name for path in POLICIES.glob("policy-*.json")} == {f"policy-{name}.json" for name in GRANTS}
+
+
+def test_every_function_of_every_stage_has_its_own_policy() -> None:
+    stages = json.loads((POLICIES / "config.json").read_text())["stages"]
+    expected = {name: f"policy-{name}.json" for name in GRANTS}
+    assert {name: functions_of(stage) for name, stage in stages.items()} == dict.fromkeys(stages, expected)
+    assert not any(stage["autogen_policy"] for stage in stages.values())
+
+
+@pytest.mark.parametrize("function", GRANTS)
+def test_nothing_is_allowed_on_everything(function: str) -> None:
+    for statement in policy(function)["Statement"]:
+        arns = [arn.get("Fn::Sub", "") for arn in statement["Resource"] if "Fn::GetAtt" not in arn]
+        assert statement["Effect"] == "Allow"
+        assert not [action for action in statement["Action"] if "*" in action]
+        assert statement["Resource"]
+        assert all(arn.startswith("arn:") and "${Stage}" in arn for arn in arns), arns
+
+
+@pytest.mark.parametrize("spoil", [lambda path: path.write_text("{}"), lambda path: path.unlink()])
+def test_a_stale_or_missing_policy_is_named_and_written_anew(
+    spoil: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grants, "POLICIES", tmp_path)
+    grants.write()
+    assert grants.stale() == []
+    spoil(tmp_path / "policy-relay.json")
+    assert grants.stale() == ["relay"]
+    grants.write()
+    assert grants.stale() == []
