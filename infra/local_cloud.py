@@ -39,11 +39,10 @@ class CloudError(Exception):
 
 
 class LocalCloud:
-    """A running local cloud. `fresh` says that it began empty."""
+    """A running local cloud."""
 
-    def __init__(self, process: subprocess.Popen[bytes], folder: Path, port: int, *, fresh: bool) -> None:
-        self._process, self._folder = process, folder
-        self.port, self.fresh = port, fresh
+    def __init__(self, process: subprocess.Popen[bytes], folder: Path, port: int) -> None:
+        self._process, self._folder, self.port = process, folder, port
 
     @property
     def endpoint(self) -> str:
@@ -80,13 +79,13 @@ def start(folder: Path, port: int) -> LocalCloud:
     """Start a local cloud and wait until it answers. Raises CloudError."""
     python = _environment()
     folder.mkdir(parents=True, exist_ok=True)
-    fresh = forget_untrusted_state(folder)
+    forget_untrusted_state(folder)
     (folder / "running").touch()
     with (folder / "cloud.log").open("ab") as log:
         process = _launch(python, folder, port, log)
     (folder / "running").write_text(str(process.pid))
     _wait_until_healthy(process, port, folder)
-    return LocalCloud(process, folder, port, fresh=fresh)
+    return LocalCloud(process, folder, port)
 
 
 def free_port(preferred: int = 0) -> int:
@@ -115,13 +114,12 @@ def _environment() -> Path:
     return python
 
 
-def forget_untrusted_state(folder: Path) -> bool:
-    """Empty the state of a cloud that was killed. Says whether there is no state now."""
+def forget_untrusted_state(folder: Path) -> None:
+    """Empty the state of a cloud that was killed."""
     if (folder / "running").exists():
         print("The local cloud was not stopped cleanly last time: it starts empty and is deployed anew.", flush=True)
         shutil.rmtree(folder / "state", ignore_errors=True)
         shutil.rmtree(folder / "objects", ignore_errors=True)
-    return not (folder / "state").exists()
 
 
 def _launch(python: Path, folder: Path, port: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
