@@ -26,6 +26,8 @@ from typing import Any
 
 import yaml
 
+from infra import watch
+
 ROOT = Path(__file__).parent.parent
 CONFIGURATION = ROOT / ".chalice" / "config.json"
 TEMPLATE = ROOT / "infra" / "resources.yaml"
@@ -57,9 +59,10 @@ def build(stage: str, out: Path) -> Path:
         _package(stage, packaged, _as_json(TEMPLATE, Path(folder)))
         template = json.loads((packaged / "sam.json").read_text())
         check(template)
+        template["Resources"] |= watch.watched(template)
         out.mkdir(parents=True)
         (out / "template.json").write_text(json.dumps(template, indent=1, sort_keys=True) + "\n")
-        _repack(packaged / "deployment.zip", out / "deployment.zip", Path(folder) / "unpacked")
+        repack(packaged / "deployment.zip", out / "deployment.zip", Path(folder) / "unpacked")
     return out
 
 
@@ -106,7 +109,7 @@ def _package(stage: str, out: Path, merged: Path) -> None:
         raise BuildError(f"chalice package failed:\n{done.stdout}{done.stderr}")
 
 
-def _repack(source: Path, target: Path, folder: Path) -> None:
+def repack(source: Path, target: Path, folder: Path) -> None:
     with zipfile.ZipFile(source) as archive:
         archive.extractall(folder)
     _trim(folder / _BOTOCORE)

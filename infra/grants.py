@@ -58,8 +58,16 @@ GRANTS: Mapping[str, Grants] = {
         signs=True,
     ),
     "relay": Grants(
+        tables={"inbox": BATCH_WRITE},
         queues={"tracking": SEND, "sorting": SEND, "relay-failures": SEND},
         reads_stream=True,
+    ),
+    "sweep": Grants(
+        tables={"journal": READ, "inbox": (*READ, *BATCH_WRITE), "progress": (*READ, *PUT)},
+        queues={"tracking": SEND, "sorting": SEND},
+    ),
+    "erase": Grants(
+        tables={"keyring": (*READ, *DELETE), "progress": (*READ, *PUT), "journal": PUT, "event-ids": PUT},
     ),
     "take_file": Grants(
         tables={**_JOURNAL, "imports": (*READ, *WRITE)},
@@ -90,7 +98,7 @@ GRANTS: Mapping[str, Grants] = {
     ),
     "sorting": Grants(
         tables={"journal": READ, "event-ids": PUT, "keyring": READ, "rounds": (*READ, *PUT)},
-        queues={"sorting": RECEIVE},
+        queues={"sorting": (*RECEIVE, *SEND)},
         opens=True,
     ),
 }

@@ -12,8 +12,9 @@ from typing import ClassVar, Protocol
 import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
-from chalicelib.core import http_signatures, ids, oidc
+from chalicelib.core import http_signatures, ids, oidc, settings
 from chalicelib.core.call import Call
+from chalicelib.core.callers import ClientSystem, Principal, StaffMember
 from chalicelib.core.errors import (
     AccessDenied,
     ChangedMeanwhile,
@@ -28,6 +29,7 @@ from chalicelib.core.settings import Settings
 from chalicelib.core.table import Table
 from chalicelib.core.transaction import UnitOfWork
 
+RESOURCE_SERVER = "facteo/"
 COMMANDS_WAITING_HEADER = "Facteo-Commands-Waiting"
 
 ROLES = frozenset(
@@ -43,7 +45,6 @@ ROLES = frozenset(
         "ops",
     }
 )
-EVERYWHERE = "*"
 
 
 class DeviceState(enum.StrEnum):
@@ -79,16 +80,6 @@ class AccessRow(Table):
     revision = NumberAttribute(default=0)
 
 
-class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """Whoever calls. `actor` is how the journal names them."""
-
-    actor: str
-
-    def answer_headers(self) -> dict[str, str]:
-        """Headers that every answer to this caller carries."""
-        return {}
-
-
 class Handset(Principal, frozen=True, kw_only=True):
     """An enrolled handset in the hands of its carrier. `row` is what was read to let it in."""
 
@@ -102,28 +93,6 @@ class Handset(Principal, frozen=True, kw_only=True):
     def answer_headers(self) -> dict[str, str]:
         """Whether commands wait, so that the handset asks for them only then."""
         return {COMMANDS_WAITING_HEADER: str(int(self.row.commands_waiting))}
-
-
-class StaffMember(Principal, frozen=True, kw_only=True):
-    """A member of staff: their roles, and the depots and zones they work for (`depot/…`, `zone/…` or `*`)."""
-
-    roles: frozenset[str]
-    scopes: frozenset[str]
-
-    def reaches(self, depot: str, zone: str = "") -> bool:
-        """Whether this depot, or the zone it lies in, is theirs."""
-        return bool(self.scopes & {EVERYWHERE, f"depot/{depot}", f"zone/{zone}"})
-
-    @property
-    def works_for_zones(self) -> bool:
-        """Whether a depot's zone matters for what they reach."""
-        return any(scope.startswith("zone/") for scope in self.scopes)
-
-
-class ClientSystem(Principal, frozen=True, kw_only=True):
-    """Another system with client credentials, and the scopes that it was given."""
-
-    scopes: frozenset[str]
 
 
 class Rule(Protocol):
@@ -211,7 +180,7 @@ class staff:  # noqa: N801
         roles = frozenset(claims.get("cognito:groups", claims.get("groups", ())))
         if not roles & self.roles:
             raise AccessDenied(f"This needs one of the roles {', '.join(sorted(self.roles))}.")
-        scopes = frozenset(str(claims.get("custom:scope", "")).split())
+        scopes = frozenset(str(claims.get(settings.load(OIDCSettings).oidc_scope_claim, "")).split())
         return StaffMember(actor=f"staff/{claims['sub']}", roles=roles & ROLES, scopes=scopes)
 
 
@@ -229,9 +198,9 @@ class client(msgspec.Struct, frozen=True):  # noqa: N801
         return f"For systems with the scope {self.scope}."
 
     def admit(self, call: Call) -> ClientSystem:
-        """Scopes may carry the name of the resource server in front (`facteo/tracking.read`)."""
+        """Scopes may carry our name as resource server in front (`facteo/tracking.read`), and no other's."""
         claims = oidc.claims_of(_bearer(call))
-        scopes = frozenset(name.rpartition("/")[2] for name in str(claims.get("scope", "")).split())
+        scopes = frozenset(name.removeprefix(RESOURCE_SERVER) for name in str(claims.get("scope", "")).split())
         if self.scope not in scopes:
             raise AccessDenied(f"This needs the scope {self.scope}.")
         return ClientSystem(actor=f"client/{claims.get('client_id', claims['sub'])}", scopes=scopes)

@@ -13,8 +13,9 @@ from chalice.app import Blueprint, Response
 from chalicelib.core import call as calls
 from chalicelib.core import settings as settings_of
 from chalicelib.core import telemetry
-from chalicelib.core.access import Principal, Rule
+from chalicelib.core.access import Rule
 from chalicelib.core.call import Call
+from chalicelib.core.callers import Principal
 from chalicelib.core.errors import (
     BodyTooLarge,
     InternalError,
@@ -29,9 +30,9 @@ from chalicelib.core.settings import Settings
 
 DEFAULT_BODY_LIMIT = 64 * 1024
 MIB = 1024 * 1024
+JSON = "application/json"
 
 _BASE_HEADERS = {
-    "Content-Type": "application/json",
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
 }
@@ -43,11 +44,15 @@ ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer that says more than its body: another status, or headers such as an ETag."""
+    """An answer that says more than its body: another status, headers such as an ETag, or another form than JSON.
+
+    The body is sent as JSON, or, where `media` names another media type, is the text that is sent.
+    """
 
     body: Any = None
     status: int = 200
     headers: dict[str, str] = {}
+    media: str = JSON
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +69,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     arguments: dict[str, Any]
     returns: Any
     answers: Mapping[int, str]
+    media: tuple[str, ...]
 
     @property
     def request(self) -> type[Schema] | None:
@@ -102,14 +108,15 @@ def endpoint(
     settings: type[Settings] = Settings,
     returns: Any = None,
     answers: Mapping[int, str] | None = None,
+    media: Sequence[str] = (JSON,),
 ) -> Callable[[ViewT], ViewT]:
     """Declare a view as the endpoint `route` (`"POST /v1/events"`).
 
     The view's parameters say what it takes: `request` (a struct: the JSON body), `query` (a struct), `who` (the
     caller as `allow` knows it), `call` (the whole call), and the names in the path. It returns a struct, an
     Answer, or None for 204, and raises Problems, those in `problems` among others. Of an Answer, `returns` names the
-    body's struct and `answers` the other statuses that it may have, each with what it means. `settings` are those
-    that it needs besides its rule's; all are checked before the first answer.
+    body's struct, `answers` the other statuses that it may have, each with what it means, and `media` the media types.
+    `settings` are those that it needs besides its rule's; all are checked before the first answer.
     """
     method, path = route.split(" ")
 
@@ -128,6 +135,7 @@ def endpoint(
             arguments={name: hints[name] for name in inspect.signature(view).parameters},
             returns=returns or returned,
             answers=answers or {},
+            media=tuple(media),
         )
         REGISTRY[method, path] = declared
 
@@ -169,9 +177,18 @@ def _answer(declared: Endpoint, call: Call, headers: dict[str, str]) -> Response
     who = declared.allow.admit(call)
     headers.update(who.answer_headers() if who else {})
     answer = _as_answer(declared, declared.view(**_arguments(declared, call, who)))
-    body = msgspec.json.encode(answer.body).decode() if answer.body is not None else ""
+    content_type, body = _encoded(answer)
     telemetry.logger.info("answered", extra={"status": answer.status, "actor": who.actor if who else "anybody"})
-    return Response(body=body, status_code=answer.status, headers={**headers, **answer.headers})
+    return Response(
+        body=body, status_code=answer.status, headers={**headers, "Content-Type": content_type, **answer.headers}
+    )
+
+
+def _encoded(answer: Answer) -> tuple[str, str]:
+    """The Content-Type and the text of a body."""
+    if answer.media != JSON:
+        return f"{answer.media}; charset=utf-8", answer.body
+    return JSON, msgspec.json.encode(answer.body).decode() if answer.body is not None else ""
 
 
 def _as_answer(declared: Endpoint, result: Any) -> Answer:
@@ -196,7 +213,7 @@ def _arguments(declared: Endpoint, call: Call, who: Principal | None) -> dict[st
 def _body(declared: Endpoint, call: Call) -> Any:
     if len(call.body) > declared.body_limit:
         raise BodyTooLarge(f"Send at most {declared.body_limit} bytes.", limit=declared.body_limit)
-    if call.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    if call.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
         raise MediaTypeUnsupported("Send the body as application/json, with that Content-Type.")
     try:
         return msgspec.json.decode(call.body, type=declared.request)

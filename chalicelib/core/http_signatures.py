@@ -131,7 +131,7 @@ def _check_clock(parameters: Mapping[str, Any]) -> None:
 
 def _refused(reason: str) -> IdentityRequired:
     return IdentityRequired(
-        f"The request's signature is refused: {reason}. See docs/protocol.md for what it must cover."
+        f"The request's signature is refused: {reason}. See docs/protocol/README.md for what it must cover."
     )
 
 

@@ -39,3 +39,14 @@ def mark(work: UnitOfWork, consumer: str, event_id: str) -> None:
     """Note in the unit of work that the consumer deals with this event. Raises ChangedMeanwhile at a repeat."""
     row = InboxRow(id=f"{consumer}/{event_id}", expires_at=clock.now() + KEPT_FOR)
     work.put(row, unless_exists=ChangedMeanwhile("Another run has dealt with this event."))
+
+
+def note(consumer: str, event_ids: Iterable[str], *, keep_for: timedelta) -> None:
+    """Note outside of any transaction that the consumer has dealt with these events: one call for each 25.
+
+    For one whose effect may come twice but must not be missed: it notes what it has done.
+    """
+    expires_at = clock.now() + keep_for
+    with InboxRow.batch_write() as batch:
+        for event_id in dict.fromkeys(event_ids):
+            batch.save(InboxRow(id=f"{consumer}/{event_id}", expires_at=expires_at))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 ThingT = TypeVar("ThingT")
@@ -17,7 +18,8 @@ class Taken(enum.StrEnum):
     DUPLICATE = "duplicate"
 
 
-def in_chunks(things: Sequence[ThingT], size: int) -> Iterator[Sequence[ThingT]]:
+def in_chunks(things: Iterable[ThingT], size: int) -> Iterator[Sequence[ThingT]]:
     """The things in their order, at most `size` at a time."""
-    for start in range(0, len(things), size):
-        yield things[start : start + size]
+    rest = iter(things)
+    while chunk := list(itertools.islice(rest, size)):
+        yield chunk

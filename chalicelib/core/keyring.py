@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import base64
 import functools
+import hashlib
+import hmac
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import date
-from typing import TypeVar
+from typing import Any, TypeVar
+from zlib import crc32
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -25,10 +29,14 @@ from chalicelib.core import aws, clock
 from chalicelib.core.errors import ChangedMeanwhile
 from chalicelib.core.schemas import Schema, Sealed
 from chalicelib.core.settings import physical_name
-from chalicelib.core.table import Table
-from chalicelib.core.transaction import UnitOfWork
+from chalicelib.core.table import Table, code_of
+from chalicelib.core.transaction import UnitOfWork, transaction
 
 SchemaT = TypeVar("SchemaT", bound=Schema)
+
+DESTRUCTION_SHARDS = 16
+
+_shared_keys: dict[str, DataKey] = {}
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -44,7 +52,10 @@ class _ByDestruction(GlobalSecondaryIndex["KeyRow"]):
 
 
 class KeyRow(Table):
-    """A subject's wrapped data key, the key that wraps it, and the first day on which it is gone."""
+    """A subject's wrapped data key, the key that wraps it, and the last day on which it opens anything.
+
+    `destroy_bucket` is that day with a shard: the announcements of a morning all end on the same day.
+    """
 
     table = "keyring"
 
@@ -68,6 +79,7 @@ class DataKey:
 
     def __init__(self, subject: str, secret: bytes) -> None:
         self.subject = subject
+        self._secret = secret
         self._cipher = AESGCM(secret)
 
     def seal(self, plain: Schema) -> Sealed:
@@ -75,6 +87,10 @@ class DataKey:
         nonce = os.urandom(_NONCE_BYTES)
         sealed = nonce + self._cipher.encrypt(nonce, msgspec.json.encode(plain), self.subject.encode())
         return Sealed(base64.b64encode(sealed).decode())
+
+    def fingerprint(self, content: Any) -> str:
+        """HMAC-SHA-256 (hex) of a content: equal contents are told, and once the key is gone nobody tries guesses."""
+        return hmac.new(self._secret, msgspec.json.encode(content, order="sorted"), hashlib.sha256).hexdigest()
 
     def open(self, sealed: Sealed, kind: type[SchemaT]) -> SchemaT:
         """The personal data again. Raises KeyGone if it was sealed under another key."""
@@ -95,11 +111,27 @@ def create(work: UnitOfWork, subject: str, *, keep_until: date) -> DataKey:
         wrapped=_wrap(_month_key(month), secret, subject),
         wrapped_by=month,
         destroy_on=keep_until.isoformat(),
-        destroy_bucket=keep_until.isoformat(),
+        destroy_bucket=_bucket(keep_until, crc32(subject.encode()) % DESTRUCTION_SHARDS),
     )
     free = KeyRow.subject.does_not_exist() | (KeyRow.destroy_on < clock.today().isoformat())
     work.put(row, when=free, otherwise=ChangedMeanwhile("The subject has a key already."))
     return DataKey(subject, secret)
+
+
+def shared_key(subject: str, *, keep_until: date) -> DataKey:
+    """The data key of a subject that many use cases share: made at its first use, read once in a process."""
+    if subject not in _shared_keys:
+        _shared_keys[subject] = _found_or_made(subject, keep_until)
+    return _shared_keys[subject]
+
+
+def _found_or_made(subject: str, keep_until: date) -> DataKey:
+    try:
+        return key_of(subject)
+    except KeyGone:
+        with suppress(ChangedMeanwhile), transaction() as work:
+            return create(work, subject, keep_until=keep_until)
+        return key_of(subject)
 
 
 def key_of(subject: str) -> DataKey:
@@ -117,9 +149,26 @@ def keys_of(subjects: Iterable[str]) -> dict[str, DataKey]:
     return {row.subject: _opened(row) for row in rows if row.destroy_on and row.destroy_on >= today}
 
 
+def ending_on(day: date) -> Iterator[str]:
+    """The subjects whose data keys have that last day and are still there: 16 queries or more."""
+    for shard in range(DESTRUCTION_SHARDS):
+        yield from (row.subject for row in KeyRow.by_destruction.query(_bucket(day, shard)))
+
+
+def destroy(work: UnitOfWork, subject: str) -> None:
+    """Destroy a subject's data key, whose last day is over. Raises ChangedMeanwhile if it is another one, or gone."""
+    over = KeyRow.destroy_on < clock.today().isoformat()
+    work.delete(KeyRow(subject), when=over, otherwise=ChangedMeanwhile("The subject's key is another one, or gone."))
+
+
 def forget() -> None:
-    """Drop the opened month keys of this process."""
+    """Drop the opened keys that this process holds."""
     _month_key.cache_clear()
+    _shared_keys.clear()
+
+
+def _bucket(day: date, shard: int) -> str:
+    return f"{day.isoformat()}#{shard:x}"
 
 
 def _opened(row: KeyRow) -> DataKey:
@@ -151,7 +200,7 @@ def _new_month_key(month: str) -> KeyRow:
     try:
         row.save(condition=KeyRow.subject.does_not_exist())
     except PutError as error:
-        if error.cause_response_code != "ConditionalCheckFailedException":
+        if code_of(error) != "ConditionalCheckFailedException":
             raise
         return KeyRow.get(row.subject, consistent_read=True)
     return row

@@ -19,11 +19,15 @@ _LEEWAY_SECONDS = 60
 
 
 class OIDCSettings(Settings, frozen=True, kw_only=True):
-    """Who issues tokens, where its keys are, and for which audiences (client ids, separated by spaces)."""
+    """Who issues tokens, where its keys are, and for which audiences (client ids, separated by spaces).
+
+    `oidc_scope_claim` is the claim with the depots and zones of a member of staff.
+    """
 
     oidc_issuer: str
     oidc_jwks: str
     oidc_audience: str
+    oidc_scope_claim: str = "custom:scope"
 
 
 class _KeySet(msgspec.Struct):

@@ -6,7 +6,7 @@ The shapes are JSON Schema 2020-12 (msgspec makes it), problems are RFC 9457.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -51,7 +51,7 @@ _PROBLEM: Final = {
     "description": "Problem details (RFC 9457). `detail` says what to do; other members are for programs.",
     "required": ["type", "title", "status", "detail"],
     "properties": {
-        "type": {"type": "string"},
+        "type": {"type": "string", "format": "uri-reference", "description": "Leads to its explanation."},
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
@@ -125,21 +125,23 @@ def _query_parameters(
 
 def _responses(declared: Endpoint, shapes: Mapping[str, Any]) -> dict[str, Any]:
     answers = {declared.status: HTTPStatus(declared.status).phrase, **declared.answers}
-    found = {str(status): _response(status, told, shapes[repr(declared.returns)]) for status, told in answers.items()}
+    shape = shapes[repr(declared.returns)]
+    found = {str(status): _response(status, told, declared.media, shape) for status, told in answers.items()}
     for problem in declared.all_problems:
         _add_problem(found, problem)
     return dict(sorted(found.items()))
 
 
-def _response(status: int, told: str, shape: Any) -> dict[str, Any]:
+def _response(status: int, told: str, media: Sequence[str], shape: Any) -> dict[str, Any]:
     if status in _WITHOUT_BODY:
         return {"description": told}
-    return {"description": told, "content": {"application/json": {"schema": shape}}}
+    return {"description": told, "content": {each: {"schema": shape} for each in media}}
 
 
 def _add_problem(responses: dict[str, Any], problem: type[Problem]) -> None:
     """Problems of one status share its response, which names them all."""
-    told = f"`{PROBLEM_BASE}{problem.slug()}`: {problem.title}."
+    address = PROBLEM_BASE + problem.slug()
+    told = f"[`{address}`]({address}): {problem.title}."
     response = responses.setdefault(str(int(problem.status)), {"description": ""})
     response["description"] = "\n".join(part for part in (response["description"], told) if part)
     content = response.setdefault("content", {})

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 
 from pynamodb.connection import Connection
 from pynamodb.connection.table import TableConnection
-from pynamodb.exceptions import DoesNotExist
+from pynamodb.exceptions import DoesNotExist, PynamoDBException
 from pynamodb.models import Model
 
 from chalicelib.core import aws
@@ -34,6 +34,11 @@ def shared_connection() -> Connection:
     )
     connection._local.session = aws.session()
     return connection
+
+
+def code_of(error: PynamoDBException) -> str:
+    """DynamoDB's code for an error, empty if no answer came: PynamoDB's own property breaks then."""
+    return str((getattr(error.cause, "response", None) or {}).get("Error", {}).get("Code", ""))
 
 
 class Table(Model):

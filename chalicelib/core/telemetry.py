@@ -5,12 +5,16 @@ Log lines carry ids, types and counts, never personal data.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
+
+from chalicelib.core import settings
+from chalicelib.core.settings import Settings
 
 SERVICE = "facteo"
 NAMESPACE = "Facteo"
@@ -20,8 +24,17 @@ logger = Logger(service=SERVICE, utc=True)
 
 def count(name: str, value: float = 1, **dimensions: str) -> None:
     """Add to a metric, written as an embedded-metric log line: no call to a service."""
-    with single_metric(name=name, unit=MetricUnit.Count, value=value, namespace=NAMESPACE) as metric:
-        metric.add_dimension(name="service", value=SERVICE)
+    _write(name, MetricUnit.Count, value, dimensions)
+
+
+def seconds(name: str, duration: timedelta) -> None:
+    """State a duration as a metric."""
+    _write(name, MetricUnit.Seconds, duration.total_seconds(), {})
+
+
+def _write(name: str, unit: MetricUnit, value: float, dimensions: Mapping[str, str]) -> None:
+    with single_metric(name=name, unit=unit, value=value, namespace=NAMESPACE) as metric:
+        metric.add_dimension(name="stage", value=settings.load(Settings).stage)
         for key, text in dimensions.items():
             metric.add_dimension(name=key, value=text)
 

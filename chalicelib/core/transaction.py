@@ -20,7 +20,7 @@ from chalicelib.core import clock
 from chalicelib.core.errors import ChangedMeanwhile, EventIdReused, Problem, Unavailable
 from chalicelib.core.events import Event, fingerprint
 from chalicelib.core.journal import EventIdRow, JournalRow
-from chalicelib.core.table import Table, shared_connection
+from chalicelib.core.table import Table, code_of, shared_connection
 
 MAX_ITEMS = 100
 TRIES = 5
@@ -84,6 +84,13 @@ class UnitOfWork:
         """Delete a row."""
         self._items["delete"].append((row.get_delete_kwargs_from_instance(condition=when), otherwise))
 
+    def claim(self, name: str, *, otherwise: Problem) -> None:
+        """Let something happen once, for ever: whoever claims the same name later gets `otherwise`.
+
+        Names stand beside the ids of events and contain a slash, so that none is a handset's id.
+        """
+        self.put(EventIdRow(id=name, subject=name, fingerprint=""), unless_exists=otherwise)
+
     def append(self, event: Event, *, content: str = "", refusal: str = "") -> None:
         """Append an event to the journal. Raises EventIdReused at commit if its id is known already.
 
@@ -125,7 +132,7 @@ class UnitOfWork:
 
     def _explain(self, error: TransactWriteError) -> None:
         """Raise what the failure means, unless it means that the same can be sent again."""
-        if error.cause_response_code in _TRY_AGAIN:
+        if code_of(error) in _TRY_AGAIN:
             return
         problems = [problem for items in self._items.values() for _, problem in items]
         reasons = list(error.cancellation_reasons)

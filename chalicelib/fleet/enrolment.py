@@ -8,8 +8,9 @@ from datetime import datetime
 import msgspec
 
 from chalicelib.core import access, clock, events, http_signatures, ids, settings, signing
-from chalicelib.core.access import AccessRow, DeviceState, StaffMember
+from chalicelib.core.access import AccessRow, DeviceState
 from chalicelib.core.call import Call
+from chalicelib.core.callers import StaffMember
 from chalicelib.core.errors import RequestInvalid
 from chalicelib.core.http_signatures import PublicKey, SignatureSettings
 from chalicelib.core.transaction import retried, transaction

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from chalice.app import Blueprint
 
-from chalicelib.core.access import StaffMember, public, staff
+from chalicelib.core.access import public, staff
 from chalicelib.core.call import Call
+from chalicelib.core.callers import StaffMember
 from chalicelib.core.endpoint import MIB, endpoint
 from chalicelib.core.errors import ChangedMeanwhile, ClockSkewed, IdentityRequired, NotFound
 from chalicelib.fleet import enrolment, service

@@ -8,7 +8,8 @@ from datetime import datetime
 import msgspec
 
 from chalicelib.core import access, events
-from chalicelib.core.access import AccessRow, DeviceState, StaffMember
+from chalicelib.core.access import AccessRow, DeviceState
+from chalicelib.core.callers import StaffMember
 from chalicelib.core.errors import ChangedMeanwhile, NotFound, RequestInvalid
 from chalicelib.core.transaction import retried, transaction
 from chalicelib.fleet import rules, tables

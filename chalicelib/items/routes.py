@@ -7,10 +7,11 @@ from typing import Annotated
 from chalice.app import Blueprint
 from msgspec import Meta
 
-from chalicelib.core.access import EVERYWHERE, StaffMember, client, staff
+from chalicelib.core.access import client, staff
 from chalicelib.core.call import Call
+from chalicelib.core.callers import EVERYWHERE, StaffMember
 from chalicelib.core.endpoint import Answer, endpoint
-from chalicelib.core.errors import Conflict, NotFound
+from chalicelib.core.errors import ChangedMeanwhile, Conflict, NotFound
 from chalicelib.core.schemas import Schema
 from chalicelib.items import rules, service, tracking
 from chalicelib.items.schemas import Corrected, ItemHistory, ItemNumber
@@ -47,7 +48,7 @@ def read(item: ItemNumber, who: StaffMember) -> ItemHistory:
     routes,
     "POST /v1/items/{item}/corrections",
     allow=staff("carrier-support", "depot-manager"),
-    problems=[NotFound, Conflict],
+    problems=[NotFound, Conflict, ChangedMeanwhile],
     status=201,
 )
 def correct(item: ItemNumber, request: Corrected, who: StaffMember, call: Call) -> ItemHistory:
@@ -55,11 +56,11 @@ def correct(item: ItemNumber, request: Corrected, who: StaffMember, call: Call) 
 
     Said again, the answer is the same.
     """
-    return service.correct(item, request, actor=who.actor, correlation_id=call.correlation_id)
+    return service.correct(item, request, by=who, correlation_id=call.correlation_id)
 
 
 def _sees_addressee(who: StaffMember, history: ItemHistory) -> bool:
-    if "carrier-support" in who.roles:
+    if rules.NATIONWIDE in who.roles:
         return True
     if "depot-manager" not in who.roles:
         return False

@@ -40,6 +40,9 @@ STATUS_OF_TYPE = {
     "facteo.item.returned": Status.RETURNED,
     "facteo.item.redirected": Status.REDIRECTED,
 }
+NATIONWIDE = "carrier-support"
+"""The role that answers for every depot: it corrects and reads whatever its scope says."""
+
 SIGNED_SERVICES = frozenset("RV")
 """The first letters of the S10 services that are handed over against signature: registered, insured."""
 
@@ -119,14 +122,13 @@ def fold(item: str, events: Sequence[Event]) -> ItemHistory:
 
 
 def depots_of(history: ItemHistory) -> list[str]:
-    """The depots in whose hands the item has been, each once: those where any of its events took place."""
-    places = dict.fromkeys(entry.place for entry in history.events if entry.place.startswith(_DEPOT))
+    """The depots in whose hands the item has been, the latest first: those whose handsets recorded something of it.
+
+    What staff said of it does not count: nobody gets hold of an item by claiming it.
+    """
+    told = [entry.place for entry in reversed(history.events) if entry.device_time and entry.place.startswith(_DEPOT)]
+    places = dict.fromkeys(told)
     return [place.removeprefix(_DEPOT) for place in places]
-
-
-def happened(events: Sequence[Event], event_id: str) -> Event | None:
-    """The event with that id, if it is one that a correction may name."""
-    return next((event for event in events if event.id == event_id and event.type != "facteo.item.corrected"), None)
 
 
 def _voided(events: Sequence[Event]) -> dict[str, str]:

@@ -234,8 +234,9 @@ def _delivery_date(shown: Sequence[_Shown]) -> str | UnsetType:
 
 
 def _removal_point(shown: Sequence[_Shown], status: Status) -> RemovalPoint | UnsetType:
+    """The office where the item waits. The depot that recorded it is not that office, and no name for the public."""
     held = [one for one in shown if one.entry.type == HELD]
-    if status is not Status.HELD or not held or not held[-1].entry.place:
+    if status is not Status.HELD or not held or not held[-1].entry.place or held[-1].entry.place.startswith("depot/"):
         return UNSET
     return RemovalPoint(name=held[-1].entry.place, type=REMOVAL_POINT_TYPES[HeldAt(held[-1].facts.place)])
 

@@ -6,8 +6,9 @@ from datetime import date
 
 from chalice.app import Blueprint
 
-from chalicelib.core.access import StaffMember, staff
+from chalicelib.core.access import staff
 from chalicelib.core.call import Call
+from chalicelib.core.callers import StaffMember
 from chalicelib.core.endpoint import endpoint
 from chalicelib.core.errors import ChangedMeanwhile, NotFound
 from chalicelib.people import service
@@ -72,6 +73,17 @@ def carriers_of_depot(query: CarriersOfDepot, who: StaffMember) -> CarrierPage:
 def assign_duty(carrier: CarrierId, day: date, request: AssignDuty, who: StaffMember, call: Call) -> DutyAnswer:
     """State which round a carrier works on a day, and its hours."""
     return service.assign_duty(carrier, day, request, by=who, correlation_id=call.correlation_id)
+
+
+@endpoint(
+    routes,
+    "DELETE /v1/carriers/{carrier}/duties/{day}",
+    allow=CARRIER_EDITORS,
+    problems=[NotFound, ChangedMeanwhile],
+)
+def withdraw_duty(carrier: CarrierId, day: date, who: StaffMember, call: Call) -> None:
+    """Take back a carrier's duty on a day: they have no round then."""
+    service.withdraw_duty(carrier, day, by=who, correlation_id=call.correlation_id)
 
 
 @endpoint(routes, "GET /v1/carriers/{carrier}/duties", allow=ROSTER_READERS, problems=[NotFound])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
+from chalicelib.core import clock
 from chalicelib.core.schemas import Schema
 from chalicelib.people.schemas import CarrierEntry, Client, Depot, Duty, DutyPeriod, Zone
 
@@ -115,7 +116,13 @@ SHELVES: Final[dict[type[Schema], Shelf]] = {
         refers_to=lambda _: (),
     ),
 }
-"""Nothing here is ever deleted, so that what a record refers to cannot go away behind it."""
+"""No row is ever deleted, so that what a record refers to cannot go away behind it. A duty, to which nothing refers,
+can be withdrawn: its row stays, empty, and tells a line of a file that is older from one that assigns it again."""
+
+
+def stated_at(moment: datetime, line: int = 0) -> str:
+    """When something was said, as a text whose order is that of time, and within a file that of its lines."""
+    return f"{clock.stamp(moment)}#{line:09}"
 
 
 def shelf_of(record: Schema) -> Shelf:

@@ -1,7 +1,8 @@
 """The use cases of people: state who and what there is, look it up, take it from legacy files.
 
-A request and a line of a legacy file go the same way: what is there is read, nothing is written if it says the same
-already, else the row and its event are written in one transaction that somebody else's change in between undoes.
+A request and a line of a legacy file go the same way: what is there is read, nothing is recorded if it says the same
+already, else the row and its event are written in one transaction that somebody else's change in between undoes. Each
+row keeps when it was last stated, so that of a file's lines only those count that are newer, whenever they are taken.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from datetime import date, datetime
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
+from pynamodb.expressions.condition import Condition
 
 from chalicelib.core import clock, events, ids, journal, keyring
-from chalicelib.core.access import StaffMember
+from chalicelib.core.callers import StaffMember
 from chalicelib.core.errors import AccessDenied, ChangedMeanwhile, NotFound, Problem, RequestInvalid
 from chalicelib.core.intake import Taken, in_chunks
 from chalicelib.core.keyring import DataKey
@@ -69,14 +71,20 @@ class UnknownReference(Problem):
 
 class Superseded(Problem):
     status = 422
-    title = "A later line of the same file says otherwise"
+    title = "Something that was stated later says otherwise"
 
 
 class Source(NamedTuple):
-    """Who states something, and in which call or file."""
+    """Who states something, in which call or file, and when."""
 
     actor: str
     correlation_id: str
+    at: datetime
+
+    @classmethod
+    def of(cls, who: StaffMember, correlation_id: str) -> Source:
+        """A member of staff, now."""
+        return cls(who.actor, correlation_id, clock.now())
 
 
 # --- what other features ask --------------------------------------------------------------------------------
@@ -96,7 +104,7 @@ def depot(depot_id: str) -> Depot:
 def duty_of(carrier_id: str, day: date) -> Duty | None:
     """What a carrier does on a day, if the roster says: one read."""
     row = PeopleRow.find(*rules.duty_key(carrier_id, day))
-    return row.holds(Duty) if row else None
+    return row.holds(Duty) if row and row.stands else None
 
 
 def duties_on_round(depot_id: str, route: str, day: date) -> list[Duty]:
@@ -139,7 +147,7 @@ def save_carrier(carrier_id: str, request: SaveCarrier, *, by: StaffMember, corr
         former = rows.get(rules.carrier_key(carrier_id))
         _require_depots(by, {entry.depot, former.holds(CarrierRecord).depot if former else entry.depot}, rows)
 
-    revision = _save(entry, request.replaces, Source(by.actor, correlation_id), guard)
+    revision = _save(entry, request.replaces, Source.of(by, correlation_id), guard)
     return CarrierAnswer(
         id=entry.id, depot=entry.depot, manager=entry.manager, person=_person(entry), revision=revision
     )
@@ -169,7 +177,7 @@ def carriers_of(query: CarriersOfDepot, *, by: StaffMember) -> CarrierPage:
 def save_depot(depot_id: str, request: SaveDepot, *, by: StaffMember, correlation_id: str) -> DepotAnswer:
     """State what a depot is. Raises UnknownReference (its zone), ChangedMeanwhile."""
     stated = Depot(id=depot_id, **_stated(request))
-    return _answer(DepotAnswer, stated, _save(stated, request.replaces, Source(by.actor, correlation_id)))
+    return _answer(DepotAnswer, stated, _save(stated, request.replaces, Source.of(by, correlation_id)))
 
 
 def read_depot(depot_id: str) -> DepotAnswer:
@@ -186,7 +194,7 @@ def depots_of(query: DepotsOfZone) -> DepotPage:
 def save_zone(zone_id: str, request: SaveZone, *, by: StaffMember, correlation_id: str) -> ZoneAnswer:
     """State what a zone is called. Raises ChangedMeanwhile."""
     stated = Zone(id=zone_id, **_stated(request))
-    return _answer(ZoneAnswer, stated, _save(stated, request.replaces, Source(by.actor, correlation_id)))
+    return _answer(ZoneAnswer, stated, _save(stated, request.replaces, Source.of(by, correlation_id)))
 
 
 def read_zone(zone_id: str) -> ZoneAnswer:
@@ -203,7 +211,7 @@ def zones(query: ZonesAfter) -> ZonePage:
 def save_client(number: str, request: SaveClient, *, by: StaffMember, correlation_id: str) -> ClientAnswer:
     """State what is known of a client of the post. Raises ChangedMeanwhile."""
     stated = Client(number=number, **_stated(request))
-    return _answer(ClientAnswer, stated, _save(stated, request.replaces, Source(by.actor, correlation_id)))
+    return _answer(ClientAnswer, stated, _save(stated, request.replaces, Source.of(by, correlation_id)))
 
 
 def read_client(number: str) -> ClientAnswer:
@@ -225,7 +233,35 @@ def assign_duty(carrier_id: str, day: date, request: AssignDuty, *, by: StaffMem
         found = rows.get(rules.carrier_key(carrier_id)) or _missing(rules.carrier_key(carrier_id))
         _require_depots(by, {stated.depot, found.holds(CarrierRecord).depot}, rows)
 
-    return _answer(DutyAnswer, stated, _save(stated, request.replaces, Source(by.actor, correlation_id), guard))
+    return _answer(DutyAnswer, stated, _save(stated, request.replaces, Source.of(by, correlation_id), guard))
+
+
+def withdraw_duty(carrier_id: str, day: date, *, by: StaffMember, correlation_id: str) -> None:
+    """Take a carrier's duty on a day back. Whoever withdraws one at another depot must reach both.
+
+    A newer line of a file may assign it again, an older one may not. Raises NotFound (the carrier, or a duty on that
+    day), AccessDenied, ChangedMeanwhile.
+    """
+    key, carrier_key = rules.duty_key(carrier_id, day), rules.carrier_key(carrier_id)
+    rows = _rows_at([key, carrier_key])
+    found, stored = rows.get(carrier_key) or _missing(carrier_key), rows.get(key)
+    duty = stored.holds(Duty) if stored and stored.stands else None
+    home = found.holds(CarrierRecord).depot
+    _require_depots(by, {home, duty.depot if duty else home}, rows)
+    if stored is None or duty is None:
+        raise NotFound(f"The carrier {carrier_id} has no duty on {day}.")
+    with transaction() as work:
+        _put(work, PeopleRow(*key), replaces=stored, stated_at=rules.stated_at(clock.now()))
+        work.append(
+            events.make(
+                "facteo.duty.withdrawn",
+                key.pk,
+                duty,
+                actor=by.actor,
+                correlation_id=correlation_id,
+                place=duty.depot,
+            )
+        )
 
 
 def duties_of(carrier_id: str, period: DutyPeriod, *, by: StaffMember) -> DutyList:
@@ -241,7 +277,7 @@ def duties_of(carrier_id: str, period: DutyPeriod, *, by: StaffMember) -> DutyLi
     pk, since = rules.duty_key(carrier_id, first)
     days = PeopleRow.sk.between(since, rules.duty_key(carrier_id, last).sk)
     rows = PeopleRow.query(pk, days, consistent_read=True)
-    return DutyList(duties=tuple(_row_answer(DutyAnswer, Duty, row) for row in rows))
+    return DutyList(duties=tuple(_row_answer(DutyAnswer, Duty, row) for row in rows if row.stands))
 
 
 # --- legacy files -------------------------------------------------------------------------------------------
@@ -254,14 +290,15 @@ def import_records(
 
     `lines` are their lines in the file. With the correlation id and `at` (the file's moment) a line gives its event
     its id, so that the same part of a file taken again after a crash is REPEATED, even if somebody changed the
-    record since. DUPLICATE: it says what is known already. A Problem: refused, for the reason in its detail. Where
-    several lines are about the same record, the last one counts.
+    record since. DUPLICATE: it says what is known already. A Problem: refused, for the reason in its detail. What was
+    stated last counts, in whatever order lines and files are taken: a line that is older than what stands is
+    Superseded.
     """
-    source = Source(actor, correlation_id)
+    source = Source(actor, correlation_id, at)
     counting, superseded = _last_of_each(list(zip(entries, lines, strict=True)))
     outcomes: dict[int, Taken | Problem] = superseded
     for chunk in in_chunks(counting, _RECORDS_PER_TRANSACTION):
-        taken = retried(lambda chunk=chunk: _import(chunk, at, source))  # type: ignore[misc]
+        taken = retried(lambda chunk=chunk: _import(chunk, source))  # type: ignore[misc]
         outcomes |= zip((line for _, line in chunk), taken, strict=True)
     return [outcomes[line] for line in lines]
 
@@ -285,28 +322,37 @@ def _last_of_each(numbered: Sequence[Numbered]) -> tuple[list[Numbered], dict[in
     return [(entry, line) for entry, line in numbered if line not in superseded], superseded
 
 
-def _import(chunk: Sequence[Numbered], at: datetime, source: Source) -> list[Taken | Problem]:
+def _import(chunk: Sequence[Numbered], source: Source) -> list[Taken | Problem]:
     entries = [entry for entry, _ in chunk]
-    event_ids = [_event_id(entry, line, at, source) for entry, line in chunk]
+    event_ids = [_event_id(entry, line, source) for entry, line in chunk]
     known, rows, data_keys = journal.lookup(event_ids), _rows(entries), _data_keys(entries)
     outcomes: list[Taken | Problem] = []
     with transaction() as work:
-        for entry, event_id in zip(entries, event_ids, strict=True):
-            outcome = Taken.REPEATED if event_id in known else _judged(entry, rows, data_keys)
+        for (entry, line), event_id in zip(chunk, event_ids, strict=True):
+            stated_at = rules.stated_at(source.at, line)
+            outcome = Taken.REPEATED if event_id in known else _judged(entry, stated_at, rows, data_keys)
             if outcome is Taken.RECORDED:
-                _write(work, entry, rows, data_keys, source, event_id=event_id)
+                _write(work, entry, rows, data_keys, source, stated_at=stated_at, event_id=event_id)
+            elif outcome is Taken.DUPLICATE:
+                _confirm(work, entry, rows, stated_at)
             outcomes.append(outcome)
     return outcomes
 
 
-def _judged(entry: Schema, rows: Rows, data_keys: Mapping[str, DataKey]) -> Taken | Problem:
+def _judged(entry: Schema, stated_at: str, rows: Rows, data_keys: Mapping[str, DataKey]) -> Taken | Problem:
     if problem := _problem_with(entry, rows):
         return problem
-    return Taken.DUPLICATE if _is_known(entry, rows, data_keys) else Taken.RECORDED
+    if _is_known(entry, rows, data_keys):
+        return Taken.DUPLICATE
+    stored = rows.get(rules.shelf_of(entry).key(entry))
+    if stored and stated_at < stored.stated_at:
+        moment = stored.stated_at.partition("#")[0]
+        return Superseded(f"It was stated otherwise or withdrawn later, at {moment}, and that counts.")
+    return Taken.RECORDED
 
 
-def _event_id(entry: Schema, line: int, at: datetime, source: Source) -> str:
-    return ids.derived(at, source.correlation_id, str(line), *rules.shelf_of(entry).key(entry))
+def _event_id(entry: Schema, line: int, source: Source) -> str:
+    return ids.derived(source.at, source.correlation_id, str(line), *rules.shelf_of(entry).key(entry))
 
 
 # --- load, decide, write ------------------------------------------------------------------------------------
@@ -320,14 +366,15 @@ def _save(entry: Schema, replaces: int | None, source: Source, guard: Guard = la
         raise problem
     data_keys = _data_keys([entry])
     stored = rows.get(rules.shelf_of(entry).key(entry))
-    revision = int(stored.revision) if stored else 0
-    if _is_known(entry, rows, data_keys):
-        return revision
-    if replaces not in {None, revision}:
+    revision = int(stored.revision) if stored and stored.stands else 0
+    known, stated_at = _is_known(entry, rows, data_keys), rules.stated_at(source.at)
+    if not known and replaces not in {None, revision}:
         raise ChangedMeanwhile("There is a newer revision; read it and decide again.", revision=revision)
     with transaction() as work:
-        _write(work, entry, rows, data_keys, source)
-    return revision + 1
+        if known:
+            _confirm(work, entry, rows, stated_at)
+            return revision
+        return _write(work, entry, rows, data_keys, source, stated_at=stated_at)
 
 
 def _rows(entries: Sequence[Schema]) -> Rows:
@@ -336,7 +383,11 @@ def _rows(entries: Sequence[Schema]) -> Rows:
     for entry in entries:
         shelf = rules.shelf_of(entry)
         keys |= dict.fromkeys((shelf.key(entry), *shelf.refers_to(entry)))
-    return {Key(row.pk, row.sk): row for row in PeopleRow.find_many(list(keys))}
+    return _rows_at(list(keys))
+
+
+def _rows_at(keys: Sequence[Key]) -> Rows:
+    return {Key(row.pk, row.sk): row for row in PeopleRow.find_many(keys)}
 
 
 def _problem_with(entry: Schema, rows: Rows) -> Problem | None:
@@ -353,7 +404,7 @@ def _data_keys(entries: Sequence[Schema]) -> dict[str, DataKey]:
 def _is_known(entry: Schema, rows: Rows, data_keys: Mapping[str, DataKey]) -> bool:
     """Whether the row says the same already. A name that cannot be read any more is not the same: it is sealed anew."""
     stored = rows.get(rules.shelf_of(entry).key(entry))
-    if stored is None:
+    if stored is None or not stored.stands:
         return False
     if not isinstance(entry, CarrierEntry):
         return stored.holds(type(entry)) == entry
@@ -369,23 +420,18 @@ def _write(
     data_keys: dict[str, DataKey],
     source: Source,
     *,
+    stated_at: str,
     event_id: str = "",
-) -> None:
+) -> int:
+    """Write the row and its event; the row's revision."""
     shelf = rules.shelf_of(entry)
     key, record = shelf.key(entry), _sealed(work, entry, data_keys)
     stored = rows.get(key)
-    row = PeopleRow(
-        pk=key.pk,
-        sk=key.sk,
-        group=shelf.group(entry),
-        record=msgspec.json.encode(record).decode(),
-        revision=int(stored.revision) + 1 if stored else 1,
-    )
-    unchanged = PeopleRow.revision == stored.revision if stored else PeopleRow.pk.does_not_exist()
-    work.put(row, when=unchanged, otherwise=ChangedMeanwhile(f"{key.pk} was changed at the same time; read it again."))
+    row = PeopleRow(*key, group=shelf.group(entry), record=msgspec.json.encode(record).decode())
+    _put(work, row, replaces=stored, stated_at=stated_at)
     work.append(
         events.make(
-            rules.event_type(entry, is_new=stored is None),
+            rules.event_type(entry, is_new=stored is None or not stored.stands),
             key.pk,
             record,
             actor=source.actor,
@@ -394,6 +440,32 @@ def _write(
             place=shelf.place(entry),
         )
     )
+    return int(row.revision)
+
+
+def _put(work: UnitOfWork, row: PeopleRow, *, replaces: PeopleRow | None, stated_at: str) -> None:
+    """Write a row unless somebody else has meanwhile. What replaces another was never stated before it."""
+    row.revision = int(replaces.revision) + 1 if replaces else 1
+    row.stated_at = max(stated_at, replaces.stated_at) if replaces else stated_at
+    unchanged = _unchanged(replaces) if replaces else PeopleRow.pk.does_not_exist()
+    work.put(row, when=unchanged, otherwise=_changed(row))
+
+
+def _confirm(work: UnitOfWork, entry: Schema, rows: Rows, stated_at: str) -> None:
+    """Note that what stands was stated again, so that nothing in between counts. It is no change, and no event."""
+    stored = rows[rules.shelf_of(entry).key(entry)]
+    if stated_at > stored.stated_at:
+        again = [PeopleRow.stated_at.set(stated_at)]
+        work.update(stored, again, when=_unchanged(stored), otherwise=_changed(stored))
+
+
+def _unchanged(row: PeopleRow) -> Condition:
+    unchanged: Condition = (PeopleRow.revision == row.revision) & (PeopleRow.stated_at == row.stated_at)
+    return unchanged
+
+
+def _changed(row: PeopleRow) -> ChangedMeanwhile:
+    return ChangedMeanwhile(f"{row.pk} was changed at the same time; read it again.")
 
 
 def _sealed(work: UnitOfWork, entry: Schema, data_keys: dict[str, DataKey]) -> Schema:

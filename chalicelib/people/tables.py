@@ -26,7 +26,8 @@ class _ByGroup(GlobalSecondaryIndex["PeopleRow"]):
 class PeopleRow(Table):
     """One record under its key (`rules.SHELVES` says which), as JSON, with personal data sealed in it.
 
-    `group` is what it is listed with; `revision` grows by one with each change.
+    `group` is what it is listed with; `revision` grows by one with each change. `stated_at` is when it was last said,
+    as `rules.stated_at` tells it. A row without `record` and `group` is what remains of one that was withdrawn.
     """
 
     table = "people"
@@ -36,10 +37,16 @@ class PeopleRow(Table):
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
-    group = UnicodeAttribute()
-    record = UnicodeAttribute()
+    group = UnicodeAttribute(null=True)
+    record = UnicodeAttribute(null=True)
     revision = NumberAttribute()
+    stated_at = UnicodeAttribute()
     by_group = _ByGroup()
+
+    @property
+    def stands(self) -> bool:
+        """Whether it has not been withdrawn."""
+        return self.record is not None
 
     def holds(self, kind: type[RecordT]) -> RecordT:
         """The record of this row."""

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 
 import msgspec
 
 from chalicelib.core import clock, events, keyring
 from chalicelib.core.errors import ChangedMeanwhile, Problem
-from chalicelib.core.events import fingerprint
 from chalicelib.core.keyring import DataKey
 from chalicelib.core.schemas import Schema
 from chalicelib.core.transaction import retried, transaction
 from chalicelib.items import rules as item_rules
 from chalicelib.items.schemas import Addressee, Announced
 from chalicelib.people import service as people
-from chalicelib.rounds import service
+from chalicelib.rounds import rules
 from chalicelib.rounds.parts import BundlePart
-from chalicelib.rounds.schemas import Bundle, BundleItem, BundleTaken, Place, Round
-from chalicelib.rounds.tables import BundleRow, PlaceRow
+from chalicelib.rounds.schemas import Bundle, BundleItem, BundleTaken, Round
+from chalicelib.rounds.tables import BundleRow, PlaceRow, places_on
+
+FINGERPRINTS_KEPT_FOR = timedelta(days=62)
+"""Longer than the month whose bundles are told apart by them."""
 
 
 class NoRoundToday(Problem):
@@ -27,15 +30,16 @@ class NoRoundToday(Problem):
 
 
 class ItemsPart:
-    """The items on the route, in the order of delivery."""
+    """The items on the route, in the order of delivery, without those that were announced and never came."""
 
     name = "items"
 
     def collect(self, of: Round) -> Sequence[BundleItem]:
         """One query for each MiB of places, and one call for each 100 items' keys."""
-        places = service.places_on(Place(depot=of.depot, route=of.route))
-        keys = keyring.keys_of(item_rules.subject_of(place.item) for place in places)
-        return [_bundle_item(place, keys.get(item_rules.subject_of(place.item))) for place in places]
+        told = [(place, _announced(place)) for place in places_on(of.depot, of.route)]
+        due = [(place, said) for place, said in told if rules.is_due(said, seen=bool(place.seen), today=of.day)]
+        keys = keyring.keys_of(item_rules.subject_of(place.item) for place, _ in due)
+        return [_bundle_item(place, said, keys.get(item_rules.subject_of(place.item))) for place, said in due]
 
     def ids(self, collected: Sequence[Schema]) -> tuple[str, ...]:
         """The items' numbers."""
@@ -57,15 +61,24 @@ def bundle_for(carrier: str, *, actor: str, correlation_id: str) -> tuple[Bundle
         raise NoRoundToday("The roster has no round for you today; ask your depot.")
     of = Round(depot=duty.depot, route=duty.route, day=today)
     collected = {part.name: tuple(part.collect(of)) for part in PARTS}
-    etag = f'"{fingerprint(collected)[:32]}"'
+    etag = f'"{_fingerprint(collected, today)}"'
     named = tuple(name for part in PARTS for name in part.ids(collected[part.name]))
     snapshot = retried(lambda: _snapshot(of, etag, named, actor, correlation_id))
     return Bundle(round=of, snapshot=snapshot, server_time=clock.now(), **collected), etag  # type: ignore[arg-type]
 
 
-def _bundle_item(place: PlaceRow, key: DataKey | None) -> BundleItem:
+def _fingerprint(collected: Mapping[str, Sequence[Schema]], day: date) -> str:
+    """Of what a carrier takes along, names too: under a key that dies, so that nobody finds them by trying."""
+    key = keyring.shared_key(f"bundles/{day:%Y-%m}", keep_until=day + FINGERPRINTS_KEPT_FOR)
+    return key.fingerprint(collected)[:32]
+
+
+def _announced(place: PlaceRow) -> Announced | None:
+    return msgspec.json.decode(place.announced, type=Announced) if place.announced else None
+
+
+def _bundle_item(place: PlaceRow, announced: Announced | None, key: DataKey | None) -> BundleItem:
     rank = int(place.position.partition("/")[0])
-    announced = msgspec.json.decode(place.announced, type=Announced) if place.announced else None
     signature_required = item_rules.signature_required(place.item, announced)
     if announced is None:
         return BundleItem(item=place.item, rank=rank, signature_required=signature_required)

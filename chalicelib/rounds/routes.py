@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from chalice.app import Blueprint
 
-from chalicelib.core.access import Handset, StaffMember, handset, staff
+from chalicelib.core.access import Handset, handset, staff
 from chalicelib.core.call import Call
+from chalicelib.core.callers import StaffMember
 from chalicelib.core.endpoint import Answer, endpoint
 from chalicelib.core.errors import ChangedMeanwhile, NotFound
 from chalicelib.core.schemas import Schema
@@ -57,5 +58,4 @@ def unsorted(depot: DepotId, query: Page, who: StaffMember) -> PlacedItems:
 )
 def place(item: ItemNumber, request: Placement, who: StaffMember, call: Call) -> Place:
     """Put an item on a route of the depot."""
-    people.require_depot(who, request.depot)
-    return service.place_by_hand(item, request, actor=who.actor, correlation_id=call.correlation_id)
+    return service.place_by_hand(item, request, by=who, correlation_id=call.correlation_id)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from datetime import date, timedelta
 
 from chalicelib.core.events import Event
 from chalicelib.items import rules as item_rules
-from chalicelib.items.schemas import Addressee, Scanned, Status, Step
+from chalicelib.items.schemas import Addressee, Announced, Scanned, Status, Step
 from chalicelib.rounds.schemas import LAST_HOUSE, Parity, Place, Placement, PlanLine
 
 OFF_THE_ROUTE = frozenset({Status.DELIVERED, Status.RETURNED, Status.HELD, Status.REDIRECTED})
 """A carrier has nothing more to do with an item in one of these states."""
+
+EXPECTED_FOR = timedelta(days=14)
 
 STREET_WORDS = {
     "ALL": "ALLEE",
@@ -76,6 +79,17 @@ def place_of(events: Sequence[Event], by_plan: Place | None) -> Place | None:
         return said[0] if said else None
     depot = arrived.place.removeprefix("depot/")
     return next((place for place in said if place.depot == depot), Place(depot=depot))
+
+
+def is_due(announced: Announced | None, *, seen: bool, today: date) -> bool:
+    """Whether an item on a route goes into the bundle of the day.
+
+    One that was only announced is expected from the day of its hand-over on, for two weeks; what never came is left
+    out then, until it comes.
+    """
+    if seen or announced is None:
+        return True
+    return timedelta() <= today - announced.handed_over_on <= EXPECTED_FOR
 
 
 def planned_street(addressee: Addressee) -> tuple[int | None, str]:

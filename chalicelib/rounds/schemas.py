@@ -16,6 +16,9 @@ Rank = Annotated[int, Meta(ge=0, le=999_999)]
 LAST_HOUSE = 99_999
 HouseNumber = Annotated[int, Meta(ge=0, le=LAST_HOUSE)]
 
+NO_DEPOT = "NONE"
+"""Where items lie whose postcode no plan knows."""
+
 UNSORTED = "unsorted"
 """The route of a depot's items that no line of the plan knows. Routes have no lower-case letters."""
 
@@ -45,19 +48,29 @@ class PlanLine(Schema, frozen=True):
             raise ValueError(f"no house lies between {self.number_from} and {self.number_to}")
 
 
-class PlanChanged(Schema, frozen=True):
-    """`facteo.plan.changed`: lines of a depot's sorting plan were added or replaced."""
-
-    depot: DepotId
-    lines: tuple[PlanLine, ...]
-
-
 class Place(Schema, frozen=True):
     """Where an item lies: `route` is `unsorted` until somebody or the plan says more."""
 
     depot: DepotId
     route: str = UNSORTED
     rank: Rank = 0
+
+
+class PlanChanged(Schema, frozen=True):
+    """`facteo.plan.changed`: lines of a depot's sorting plan were added or replaced.
+
+    `left` are the routes on which the replaced lines had their items.
+    """
+
+    depot: DepotId
+    lines: tuple[PlanLine, ...]
+    left: tuple[Place, ...] = ()
+
+
+class SettleRequest(Schema, frozen=True):
+    """A message that asks for items to be put where they lie by now."""
+
+    settle: tuple[str, ...]
 
 
 class Placement(Schema, frozen=True):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from collections.abc import Iterable
+
+from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
 from chalicelib.core.table import Table
@@ -48,7 +50,8 @@ class PlanRow(RoundsRow):
 class PlaceRow(RoundsRow):
     """Where an item lies, under `item/<number>`: `route` is `<depot>/<route>`, `position` begins with its rank.
 
-    The row stays when the item has left its route: `revision` shows that something changed meanwhile.
+    `seen`: the post has had it in hand. The row stays when the item has left its route: `revision` shows that
+    something changed meanwhile.
     """
 
     class Meta:
@@ -57,6 +60,7 @@ class PlaceRow(RoundsRow):
     item = UnicodeAttribute()
     revision = NumberAttribute()
     announced = UnicodeAttribute(null=True)
+    seen = BooleanAttribute(default=False)
 
 
 class BundleRow(RoundsRow):
@@ -67,3 +71,8 @@ class BundleRow(RoundsRow):
 
     snapshot = NumberAttribute()
     etag = UnicodeAttribute()
+
+
+def places_on(depot: str, route: str) -> Iterable[PlaceRow]:
+    """The items on a route, in the order of delivery: one query for each MiB."""
+    return PlaceRow.query(f"{depot}/{route}", index_name="by-route")

@@ -4,32 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 from chalice.app import Blueprint
 
 from chalicelib.core import consumer, events
 from chalicelib.core.consumer import Message
 from chalicelib.core.events import Event
-from chalicelib.rounds import service
-from chalicelib.rounds.schemas import PlanChanged
+from chalicelib.rounds import plan, service
+from chalicelib.rounds.plan import SortingSettings
+from chalicelib.rounds.schemas import SettleRequest
 
 workers = Blueprint(__name__)
 
 
-@consumer.queue(workers, "sorting", batch_size=25)
+@consumer.queue(workers, "sorting", batch_size=25, settings=SortingSettings)
 def sorting(messages: Sequence[Message]) -> None:
-    """Settle each item of the batch once. No inbox: the place is worked out from the whole journal each time."""
-    happened = [events.decode(message.body) for message in messages]
-    for depot, postcodes in _changed_plans(happened).items():
-        service.settle_unsorted(depot, frozenset(postcodes))
-    for item in sorted({e.subject.removeprefix("item/") for e in happened if e.subject.startswith("item/")}):
+    """Settle each item of the batch once. No inbox: the place is worked out from the whole journal each time.
+
+    A change of the plan is not worked off here: it becomes requests of some items each.
+    """
+    told = [_read(message.body) for message in messages]
+    for item in sorted({item for one in told for item in _items_of(one)}):
         service.settle(item)
+    for one in told:
+        if isinstance(one, Event) and one.type == "facteo.plan.changed":
+            plan.ask_to_settle(one)
 
 
-def _changed_plans(happened: Sequence[Event]) -> dict[str, set[str]]:
-    """Depot → the postcodes of which its plan has changed."""
-    changed: dict[str, set[str]] = {}
-    for event in happened:
-        if event.type == "facteo.plan.changed":
-            said = event.body(PlanChanged)
-            changed.setdefault(said.depot, set()).update(line.postcode for line in said.lines)
-    return changed
+def _read(body: str) -> Event | SettleRequest:
+    try:
+        return msgspec.json.decode(body, type=SettleRequest)
+    except msgspec.ValidationError:
+        return events.decode(body)
+
+
+def _items_of(one: Event | SettleRequest) -> Sequence[str]:
+    if isinstance(one, SettleRequest):
+        return one.settle
+    return [one.subject.removeprefix("item/")] if one.subject.startswith("item/") else []

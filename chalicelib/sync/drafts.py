@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from chalicelib.core.access import DeviceState, Handset
+from chalicelib.core.access import AccessRow, DeviceState, Handset
 from chalicelib.core.errors import Problem
 from chalicelib.core.events import Event, fingerprint
 from chalicelib.core.transaction import ROWS_PER_EVENT
@@ -33,9 +33,13 @@ MAX_EVENT_BYTES = 32 * 1024
 
 
 class Sender(msgspec.Struct, frozen=True):
-    """Who sends a batch, what its clock says, and when we received it."""
+    """Who sends a batch, what its clock says, and when we received it.
+
+    `row` is the device's access row as it was read last: what is written is written only if it has not changed since.
+    """
 
     handset: Handset
+    row: AccessRow
     clock: HandsetClock
     received_at: datetime
     correlation_id: str
@@ -45,11 +49,17 @@ class Sender(msgspec.Struct, frozen=True):
         """How this enrolment's events name their source."""
         return f"/handsets/{self.handset.device}/{self.handset.generation}"
 
+    @property
+    def quarantined(self) -> bool:
+        """Whether what it sends is kept apart."""
+        return DeviceState(self.row.state) is not DeviceState.ENROLLED
+
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """One event of a batch: there is an `event` to record, or a `refusal`.
 
-    `content` is the fingerprint of what was sent, `record_id` the id under which the journal knows it.
+    `content` is the fingerprint of what was sent, `record_id` the id under which the journal knows it. `foreign`: it
+    was made under another enrolment, and its number belongs to the sequence of that one.
     """
 
     position: int
@@ -57,6 +67,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     content: str
     raw: msgspec.Raw
     record_id: str
+    foreign: bool
     event: Event | None = None
     refusal: Problem | None = None
 
@@ -76,7 +87,17 @@ def address_of(raw: msgspec.Raw) -> Address | None:
 
 def draft(position: int, address: Address, raw: msgspec.Raw, sender: Sender) -> Draft:
     """What is to be recorded for this event."""
-    made = Draft(position=position, address=address, content=_fingerprint(raw), raw=raw, record_id=address.id)
+    made = Draft(
+        position=position,
+        address=address,
+        content=_fingerprint(raw),
+        raw=raw,
+        record_id=address.id,
+        foreign=isinstance(address.source, str) and address.source != sender.source,
+    )
+    if made.foreign:
+        mismatch = SourceMismatch(f"Events of this enrolment have the source {sender.source}.")
+        return msgspec.structs.replace(made, refusal=mismatch)
     try:
         return msgspec.structs.replace(made, event=_event(raw, sender))
     except Problem as problem:
@@ -98,8 +119,6 @@ def _event(raw: msgspec.Raw, sender: Sender) -> Event:
     fact = ACCEPTED.get(sent.type)
     if fact is None:
         raise EventTypeUnknown(f"There is no type '{sent.type}' among: {', '.join(sorted(ACCEPTED))}.")
-    if sent.source != sender.source:
-        raise SourceMismatch(f"Events of this enrolment have the source {sender.source}.")
     subject = fact.subject_of(_read(sent.data, fact.body))
     if subject != sent.subject:
         raise SubjectMismatch(f"By its data the subject is {subject}.", subject=subject)
@@ -134,5 +153,5 @@ def _recorded(sent: HandsetEvent, sender: Sender) -> Event:
         sequence=sent.sequence,
         snapshot=sent.snapshot,
         correlationid=sent.correlationid or sent.id,
-        quarantined=handset.state is not DeviceState.ENROLLED,
+        quarantined=sender.quarantined,
     )

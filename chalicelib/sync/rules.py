@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
@@ -13,6 +13,9 @@ WINDOW = 10_000
 """How far beyond the first hole a number may lie. It bounds what is kept of a device that leaves holes."""
 
 SKEW_WORTH_A_FLAG = timedelta(minutes=5)
+
+BEFORE_ALL_HANDSETS = datetime(2000, 1, 1, tzinfo=UTC)
+"""What is reckoned to lie before it comes from a clock that was never set."""
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -68,20 +71,37 @@ def timing(event: HandsetEvent, clock: HandsetClock, received_at: datetime) -> T
     """When the event happened.
 
     Within the boot in which it is sent, the uptime counter says how long ago (`monotonic`): it does not jump.
-    Otherwise the wall clock is moved by the error that it has now (`skew`). Nothing happened after it was
-    received: such a time is clamped. A correction that changes the day in Paris is flagged, because presentation and
-    delivery count in days.
+    Otherwise the wall clock is moved by the error that it has now (`skew`). Where that leads nowhere, all that is
+    known is when it was `received`. Nothing happened after it was received: such a time is clamped. A correction that
+    changes the day in Paris is flagged, because presentation and delivery count in days.
     """
-    if event.deviceboot == clock.boot and event.devicemonotonic <= clock.monotonic:
-        ago = timedelta(milliseconds=clock.monotonic - event.devicemonotonic)
-        corrected, method = received_at - ago, "monotonic"
-    else:
-        corrected, method = event.time + (received_at - clock.time), "skew"
-    clamped = corrected > received_at
-    corrected = min(corrected, received_at)
+    reckoned, method = _reckoned(event, clock, received_at) or (received_at, "received")
+    corrected = min(reckoned, received_at)
     flags = {
-        "clamped": clamped,
+        "clamped": corrected != reckoned,
         "clock-off": abs(corrected - event.time) > SKEW_WORTH_A_FLAG,
-        "day-changed": corrected.astimezone(PARIS).date() != event.time.astimezone(PARIS).date(),
+        "clock-unusable": method == "received",
+        "day-changed": _day(corrected) != _day(event.time),
     }
     return Timing(corrected, method, tuple(flag for flag, raised in flags.items() if raised))
+
+
+def _reckoned(event: HandsetEvent, clock: HandsetClock, received_at: datetime) -> tuple[datetime, str] | None:
+    """When it happened by the handset's clocks, and how that was reckoned; None where they lead nowhere."""
+    try:
+        if event.deviceboot == clock.boot and event.devicemonotonic <= clock.monotonic:
+            ago = timedelta(milliseconds=clock.monotonic - event.devicemonotonic)
+            reckoned, method = received_at - ago, "monotonic"
+        else:
+            reckoned, method = event.time + (received_at - clock.time), "skew"
+    except OverflowError:
+        return None
+    return (reckoned, method) if reckoned >= BEFORE_ALL_HANDSETS else None
+
+
+def _day(moment: datetime) -> date | None:
+    """The day in Paris, if the calendar has it."""
+    try:
+        return moment.astimezone(PARIS).date()
+    except OverflowError:
+        return None

@@ -37,10 +37,14 @@ class Batch(Schema, frozen=True):
 
 
 class Address(msgspec.Struct, frozen=True):
-    """The least that an event must show: the id and the number by which it is answered and acknowledged."""
+    """The least that an event must show: the id and the number by which it is answered and acknowledged.
+
+    `source`, if it is there, says whose sequence the number belongs to.
+    """
 
     id: EventId
     sequence: Sequence
+    source: Any = None
 
 
 class HandsetEvent(msgspec.Struct, frozen=True, kw_only=True):

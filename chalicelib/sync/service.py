@@ -1,4 +1,4 @@
-"""Take a handset's batch: every event exactly once, every number accounted for."""
+"""Take a handset's batch: every event exactly once, every number of its enrolment accounted for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import timedelta
 import msgspec
 
 from chalicelib.core import access, clock, events, ids, journal, keyring, telemetry
-from chalicelib.core.access import AccessRow, Handset
+from chalicelib.core.access import Handset
 from chalicelib.core.errors import ChangedMeanwhile, EventIdReused, Problem
 from chalicelib.core.journal import EventIdRow
 from chalicelib.core.transaction import MAX_ITEMS, TRIES, UnitOfWork, transaction
@@ -30,22 +30,21 @@ def take(batch: Batch, handset: Handset, correlation_id: str) -> SyncAnswer:
     What was taken before is a duplicate, and answered as it was then. Raises ChangedMeanwhile if syncs of the same
     device keep overtaking each other, and DeviceBlocked if the device was retired meanwhile.
     """
-    sender = Sender(handset, batch.clock, clock.now(), correlation_id)
-    row = handset.row
+    sender = Sender(handset, handset.row, batch.clock, clock.now(), correlation_id)
     for _ in range(TRIES - 1):
         try:
-            return _take(batch, sender, row)
+            return _take(batch, sender)
         except (ChangedMeanwhile, EventIdReused):
-            row = access.current(handset)
-    return _take(batch, sender, row)
+            sender = msgspec.structs.replace(sender, row=access.current(handset))
+    return _take(batch, sender)
 
 
-def _take(batch: Batch, sender: Sender, row: AccessRow) -> SyncAnswer:
+def _take(batch: Batch, sender: Sender) -> SyncAnswer:
     results: Results = {}
-    progress = Progress.parse(int(row.acknowledged_through), row.beyond)
+    progress = Progress.parse(int(sender.row.acknowledged_through), sender.row.beyond)
     made = _drafts(batch, sender, results)
     for chunk in _in_transactions(_new_ones(made, progress, results)):
-        progress = _write(chunk, sender, row, progress)
+        progress = _write(chunk, sender, progress)
         results |= {draft.position: _result(draft, draft.refusal) for draft in chunk}
     return SyncAnswer(
         results=tuple(results[position] for position in range(len(batch.events))),
@@ -79,6 +78,8 @@ def _new_ones(made: Sequence[Draft], progress: Progress, results: Results) -> li
             results[draft.position] = _repeated_result(draft, guard.refusal)
         elif twin := new.get(draft.record_id):
             results[draft.position] = _repeated_result(draft, _slug(twin.refusal))
+        elif draft.foreign:
+            new[draft.record_id] = draft
         elif not progress.admits(draft.address.sequence):
             too_far = _result(draft, _too_far_ahead(progress))
             results[draft.position] = msgspec.structs.replace(too_far, result=Result.POSTPONED)
@@ -122,16 +123,17 @@ def _in_transactions(new: Sequence[Draft]) -> Iterator[Sequence[Draft]]:
         yield chunk
 
 
-def _write(chunk: Sequence[Draft], sender: Sender, row: AccessRow, progress: Progress) -> Progress:
+def _write(chunk: Sequence[Draft], sender: Sender, progress: Progress) -> Progress:
     with transaction() as work:
         for draft in chunk:
             if draft.event:
                 work.append(draft.event, content=draft.content)
             else:
                 _append_refusal(work, draft, sender)
-            progress = progress.taking(draft.address.sequence)
-        access.acknowledge(work, row, through=progress.through, beyond=progress.beyond_text)
-    row.revision += 1
+            if not draft.foreign:
+                progress = progress.taking(draft.address.sequence)
+        access.acknowledge(work, sender.row, through=progress.through, beyond=progress.beyond_text)
+    sender.row.revision += 1
     return progress
 
 

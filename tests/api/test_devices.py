@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +14,6 @@ from chalicelib.fleet.schemas import DeviceRetired
 from chalicelib.fleet.tables import DeviceRow
 from tests.support.api import Answered, Api, Caller
 from tests.support.cloud import Cloud
-from tests.support.crashes import Killed, after_step, die
 from tests.support.factories import HeldHandset
 from tests.support.fleet import (
     HERE,
@@ -296,18 +294,3 @@ class TestRetirement:
         assert (answer.status, answer.problem) == (403, "access-denied")
         assert retirements(handset.device) == ["Goes to the north"]
         assert (handset.row.state, handset.row.generation) == ("enrolled", 2)
-
-    def test_killed_after_any_call_and_asked_again_it_is_one_retirement(self, post: Api) -> None:
-        for step in itertools.count(1):
-            handset, died = NewHandset(post).enrolled(), False
-            try:
-                with after_step(step, die):
-                    retire(post, handset.device)
-            except Killed:
-                died = True
-            assert retire(post, handset.device).body["state"] == "retired"
-            assert len(retirements(handset.device)) == 1
-            assert handset.sync(handset.event()).problem == "device-blocked"
-            if not died:
-                break
-        assert step > 2

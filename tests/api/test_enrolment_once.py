@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 
 import pytest
@@ -11,7 +10,6 @@ from chalicelib.fleet.tables import DeviceRow
 from handset.signing import HandsetKey
 from tests.support.api import Answered, Api
 from tests.support.clock import FakeClock
-from tests.support.crashes import Killed, after_step, die
 from tests.support.factories import HeldHandset
 from tests.support.fleet import (
     OURS,
@@ -201,34 +199,3 @@ def both(one: NewHandset, code: str, other: NewHandset, others_code: str) -> tup
     with overtaken(by=lambda: won.append(other.asks(others_code))):
         lost = one.asks(code)
     return won[0], lost
-
-
-class TestCrashes:
-    @pytest.mark.parametrize("before", [False, True], ids=["new", "retired before"])
-    def test_killed_after_any_call_and_asked_again_it_is_one_enrolment(self, post: Api, before: bool) -> None:
-        for step in itertools.count(1):
-            newcomer = NewHandset(post)
-            if before:
-                retire(post, NewHandset(post, serial=newcomer.serial).enrolled().device)
-            code = a_ticket(post)["code"]
-            died = dies_after(step, newcomer, code)
-
-            answer = newcomer.asks(code)
-
-            assert answer.status == 201
-            device = answer.body["device"]
-            assert (devices(), types(device).count(ENROLLED)) == (step, 1 + before)
-            handset = HeldHandset(post, device, newcomer.key, generation=1 + before)
-            assert handset.sync(handset.event()).status == 200
-            if not died:
-                break
-        assert step > 4
-
-
-def dies_after(step: int, newcomer: NewHandset, code: str) -> bool:
-    try:
-        with after_step(step, die):
-            newcomer.asks(code)
-    except Killed:
-        return True
-    return False

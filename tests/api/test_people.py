@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core import journal
-from chalicelib.core.access import StaffMember
+from chalicelib.core.callers import StaffMember
 from chalicelib.core.errors import NotFound
 from chalicelib.core.intake import Taken
 from chalicelib.core.journal import JournalRow

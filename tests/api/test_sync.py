@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from chalicelib.core import journal
+from chalicelib.connectors.return_file import render_line
+from chalicelib.connectors.tracking import rules as tracking
+from chalicelib.core import access, journal
+from chalicelib.core.access import DeviceState
 from chalicelib.core.events import Event
+from chalicelib.core.transaction import transaction
+from chalicelib.items.schemas import Announced
 from tests.support.api import Api
 from tests.support.clock import FakeClock
 from tests.support.cloud import Cloud
+from tests.support.events import announced
 from tests.support.factories import ITEM, HeldHandset, a_handset, an_item
+from tests.support.fleet import NewHandset, a_post, retire
 from tests.support.races import overtaken
 
 
@@ -104,7 +111,6 @@ def test_one_bad_event_does_not_block_the_others(handset: HeldHandset) -> None:
     [
         ({"type": "facteo.item.announced"}, "event-type-unknown"),
         ({"type": "facteo.wipe.everything"}, "event-type-unknown"),
-        ({"source": "/handsets/somebody-else/1"}, "source-mismatch"),
         ({"subject": "item/9V00000100014"}, "subject-mismatch"),
         ({"time": "2026-11-23T08:00:00"}, "event-malformed"),
         ({"data": {"barcode": {"raw": "1234567891011"}, "step": "presented"}}, "unknown-identifier"),
@@ -123,6 +129,36 @@ def test_a_refused_event_is_kept_with_its_reason_and_takes_its_number(
     assert kept.type == "facteo.device.event-refused"
     assert ITEM.encode() not in bytes(kept.data), "what was sent may hold personal data and is sealed"
     assert item_events() == []
+
+
+def test_events_of_a_former_enrolment_are_refused_and_take_no_number_of_this_one(api: Api) -> None:
+    post = a_post(api)
+    first = NewHandset(post)
+    former = first.enrolled()
+    sent, *unsent = (former.event() for _ in range(4))
+    unsent[1] |= {"type": "facteo.item.teleported", "sequence": 20_000}
+    unsent[2] |= {"id": sent["id"]}
+    former.sync(sent)
+    retire(post, former.device)
+    present = NewHandset(post, serial=first.serial).enrolled()
+
+    answer, again = present.sync(sent, *unsent), present.sync(*unsent)
+    assert problems(answer) == ["", "source-mismatch", "source-mismatch", "event-id-reused"]
+    assert problems(again) == problems(answer)[1:]
+    assert answer.body["acknowledged_through"] == again.body["acknowledged_through"] == 0
+    kept = [event for event in journal.read(f"device/{present.device}") if event.type == "facteo.device.event-refused"]
+    assert len(kept) == 3
+
+    answer = present.sync(*(present.event() for _ in range(3)))
+    assert results(answer) == ["recorded"] * 3
+    assert answer.body["acknowledged_through"] == 3
+
+
+@pytest.mark.parametrize("source", [None, 17, ["/handsets"]])
+def test_an_event_that_does_not_say_its_source_is_one_of_this_enrolment(handset: HeldHandset, source: Any) -> None:
+    answer = handset.sync(handset.event(source=source))
+    assert problems(answer) == ["event-malformed"]
+    assert answer.body["acknowledged_through"] == 1
 
 
 @pytest.mark.parametrize("nonsense", [17, "x", None, [], {}, {"id": "x", "sequence": 1}, {"sequence": 0}])
@@ -204,6 +240,16 @@ def test_events_of_a_quarantined_handset_are_kept_apart(api: Api) -> None:
     assert item_events()[0].quarantined
 
 
+def test_a_handset_quarantined_in_the_middle_has_its_events_kept_apart(handset: HeldHandset) -> None:
+    def quarantine() -> None:
+        with transaction() as work:
+            access.set_state(work, handset.row, DeviceState.QUARANTINED)
+
+    with overtaken(by=quarantine):
+        assert results(handset.sync(handset.event())) == ["recorded"]
+    assert item_events()[0].quarantined
+
+
 def test_a_clock_three_hours_ahead_is_corrected_and_flagged(handset: HeldHandset, clock: FakeClock) -> None:
     ahead = clock.at + timedelta(hours=3)
     event = handset.event(time=ahead.isoformat())
@@ -214,6 +260,39 @@ def test_a_clock_three_hours_ahead_is_corrected_and_flagged(handset: HeldHandset
     assert recorded.timemethod == "skew"
     assert recorded.receivedat - recorded.happened_at == timedelta(minutes=10)
     assert recorded.flags == "clock-off"
+
+
+@pytest.mark.parametrize(
+    ("of_event", "of_clock"),
+    [
+        ({"time": "9999-12-31T23:59:59Z", "deviceboot": "other"}, {"time": "2026-11-23T06:59:00Z"}),
+        ({"time": "0001-01-01T00:00:00+14:00", "deviceboot": "other"}, {"time": "2036-11-23T06:59:00Z"}),
+        ({"time": "0001-01-01T00:00:00+14:00"}, {}),
+        ({"time": "9999-12-31T23:59:59-14:00"}, {"time": "0001-01-01T00:00:00+14:00"}),
+        ({"devicemonotonic": 2**53 - 1}, {}),
+        ({}, {"monotonic": 2**53 - 1}),
+        ({"time": "1970-01-01T00:00:09Z", "deviceboot": "other"}, {"boot": "another"}),
+    ],
+)
+def test_an_odd_clock_blocks_nothing_and_its_events_can_be_shown(
+    api: Api, handset: HeldHandset, of_event: dict[str, Any], of_clock: dict[str, Any]
+) -> None:
+    announcement = announced().body(Announced)
+    odd, batch = handset.event("facteo.item.delivered", **of_event), handset.batch(handset.event(item=an_item()))
+    batch["events"].insert(0, odd)
+    batch["clock"] |= of_clock
+    answer = handset.calls().post("/v1/events", batch)
+
+    assert results(answer) == ["recorded", "recorded"]
+    [recorded] = [each for each in item_events() if each.id == odd["id"]]
+    assert recorded.time == datetime.fromisoformat(odd["time"])
+    assert recorded.happened_at.year == 2026
+    assert api.as_staff("carrier-support").get(f"/v1/items/{ITEM}").status == 200
+    assert api.as_client("tracking.read").get(f"/v1/suivi/{ITEM}").status == 200
+    line = tracking.draft(recorded, announcement, stage="test")
+    assert line is not None
+    assert line.line is not None
+    assert render_line(line.line)
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,13 @@ PRODUCT = "chalicelib"
 
 ORDER = (
     "core",
+    "erasure",
     "people",
     "items",
     "fleet",
     "rounds",
     "sync",
+    "reference",
     "connectors",
     "connectors.relay",
     "connectors.importer",

@@ -7,6 +7,7 @@ import pytest
 
 from chalicelib.connectors.relay.service import RelaySettings
 from chalicelib.connectors.relay.subscriptions import SUBSCRIPTIONS, wants
+from chalicelib.connectors.return_file import CODES
 from chalicelib.core.settings import Settings
 from chalicelib.items.schemas import EVENT_TYPES
 
@@ -21,14 +22,16 @@ def test_every_consumer_has_a_queue_and_every_queue_a_consumer() -> None:
 
 @pytest.mark.parametrize("consumer", SUBSCRIPTIONS)
 def test_every_type_in_the_table_exists(consumer: str) -> None:
-    known = {*EVENT_TYPES, *OTHER_TYPES}
-    for pattern in SUBSCRIPTIONS[consumer]:
-        family = pattern.removesuffix("*")
-        assert pattern in known or (pattern.endswith(".*") and any(name.startswith(family) for name in known))
+    assert set(SUBSCRIPTIONS[consumer]) <= {*EVENT_TYPES, *OTHER_TYPES}
 
 
-def test_a_family_is_not_matched_by_its_first_letters() -> None:
+def test_every_type_that_tracking_takes_has_its_code() -> None:
+    coded = {row.event_type for row in CODES}
+    assert set(SUBSCRIPTIONS["tracking"]) == coded
+
+
+def test_each_consumer_takes_its_types_only() -> None:
     assert wants("tracking", "facteo.item.announced")
-    assert not wants("tracking", "facteo.items.announced")
+    assert not wants("tracking", "facteo.item.placed")
     assert not wants("tracking", "facteo.device.event-refused")
-    assert not wants("sorting", "facteo.item.photographed")
+    assert wants("sorting", "facteo.plan.changed")

@@ -20,6 +20,7 @@ from moto.kms.utils import ECDSAPrivateKey
 
 from chalicelib.core import aws, keyring, oidc, settings, signing, table
 from chalicelib.core.table import Table
+from tests.support import transactions
 
 QUEUES = ("inbox", "slices", "tracking", "sorting")
 BUCKET = "facteo-test-inbox"
@@ -56,7 +57,7 @@ class Cloud:
 @contextmanager
 def mocked() -> Iterator[None]:
     """moto for the whole session, with what never changes."""
-    with moto.mock_aws(), patch.object(ECDSAPrivateKey, "sign", _sign_digest):
+    with moto.mock_aws(), transactions.shimmed(), patch.object(ECDSAPrivateKey, "sign", _sign_digest):
         sqs, s3, kms = (_client(name) for name in ("sqs", "s3", "kms"))
         for name in QUEUES:
             os.environ[f"FACTEO_{name.upper()}_QUEUE"] = sqs.create_queue(QueueName=f"facteo-test-{name}")["QueueUrl"]
@@ -72,6 +73,7 @@ def mocked() -> Iterator[None]:
 def emptied() -> Iterator[Cloud]:
     """An empty cloud with new clients, so that nothing is left of the test before."""
     _forget_everything()
+    transactions.forget()
     cloud = Cloud()
     client = _client("dynamodb")
     for name in client.list_tables()["TableNames"]:
@@ -115,12 +117,17 @@ def _client(service: str) -> Any:
     return aws.client(service)
 
 
-def _forget_everything() -> None:
-    aws.reset()
-    table.shared_connection.cache_clear()
+def start_cold() -> None:
+    """Forget what a process keeps to itself, of which the next one knows nothing. Clients stay: they are slow."""
     keyring.forget()
     oidc.forget()
     signing.public_keys.cache_clear()
+
+
+def _forget_everything() -> None:
+    aws.reset()
+    table.shared_connection.cache_clear()
+    start_cold()
     settings.load.cache_clear()
     for model in _subclasses(Table):
         model._connection = None

@@ -13,7 +13,7 @@ from chalicelib.core import clock, events, ids, journal
 from chalicelib.core.events import Event
 from chalicelib.core.transaction import transaction
 from chalicelib.items import service as items
-from tests.support import rights
+from tests.support import rights, stored
 from tests.support.factories import CARRIER, DEPOT, ITEM, an_announcement
 
 DEVICE = "019ac9a0-0000-7000-8000-0000000000d1"
@@ -107,6 +107,13 @@ def invoke(worker: Any, raw: dict[str, Any]) -> list[str]:
 def deliver(worker: Any, found: Sequence[Event | str]) -> list[str]:
     """Give a queue's worker these messages; the ids of those that failed."""
     return invoke(worker, sqs_event(*found))
+
+
+def work_off(queue: str, worker: Any) -> None:
+    """Deliver what waits in a queue, one after the other, until nothing does. A message goes when it is dealt with."""
+    while waiting := stored.waiting(queue):
+        assert deliver(worker, waiting[:1]) == []
+        stored.dealt_with(queue, waiting[0])
 
 
 def _stream_record(position: int, event: Event) -> dict[str, Any]:

@@ -119,9 +119,9 @@ def monotonic(at: datetime) -> int:
     return int((at - datetime.fromisoformat("2026-11-23T06:00:00+00:00")) / timedelta(milliseconds=1))
 
 
-def a_handset(api: Api, **changes: Any) -> HeldHandset:
+def a_handset(api: Api, device: str = "", **changes: Any) -> HeldHandset:
     """An enrolled handset of the carrier C1001 at the depot 75015A. Keywords change its access row."""
-    key, device = HandsetKey.generate(), ids.new()
+    key, device = HandsetKey.generate(), device or ids.new()
     told = {
         "generation": 1,
         "state": "enrolled",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
-from tests.support import cloud
+from tests.support import cloud, crashes, figures
 from tests.support.api import Api
 from tests.support.clock import FakeClock
+from tests.support.crashes import Everywhere, Scenario
 from tests.support.tokens import TokenIssuer
 
 settings.register_profile("facteo", deadline=None)
@@ -47,3 +49,16 @@ def issuer() -> Iterator[TokenIssuer]:
 def api(aws: cloud.Cloud, issuer: TokenIssuer, clock: FakeClock) -> Api:
     """The API, called in process through Chalice's test client."""
     return Api(issuer, clock)
+
+
+@pytest.fixture
+def everywhere(aws: cloud.Cloud, clock: FakeClock, request: pytest.FixtureRequest) -> Everywhere:
+    """Kills a scenario at each of its steps; fails if anything is lost or doubled. Its figures end the run's report."""
+
+    def kill(scenario: Scenario[Any]) -> None:
+        counted = crashes.everywhere(scenario, clock)
+        figures.note(request.node, counted)
+        if counted.faults:
+            pytest.fail("\n".join(counted.faults[:10]), pytrace=False)
+
+    return kill

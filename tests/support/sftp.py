@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,10 @@ from typing import Any
 
 import asyncssh
 
+from chalicelib.core import aws
 from infra import sftp_server
+
+SECRET = "facteo/test/sftp"
 
 
 class Receiver:
@@ -29,6 +33,12 @@ class Receiver:
     def starts_afresh(self, folder: Path) -> None:
         """An empty folder and a server that behaves."""
         self.folder, self.picked_up, self.breaks_after, self.refuses = folder, [], None, ""
+
+    def emptied(self) -> None:
+        """The same folder, with nothing in it, and nothing that was picked up."""
+        for path in self.folder.iterdir():
+            path.unlink()
+        self.starts_afresh(self.folder)
 
     def names(self) -> list[str]:
         """What is in the folder."""
@@ -66,6 +76,15 @@ class _Folder(asyncssh.SFTPServer):
             return super().write(file_obj, offset, data)
         self.channel.get_connection().abort()
         return super().write(file_obj, offset, data[: limit - offset])
+
+
+def keep_secret(content: dict[str, Any]) -> None:
+    """Keep this as the secret with the connection's data."""
+    manager = aws.client("secretsmanager")
+    try:
+        manager.create_secret(Name=SECRET, SecretString=json.dumps(content))
+    except manager.exceptions.ResourceExistsException:
+        manager.put_secret_value(SecretId=SECRET, SecretString=json.dumps(content))
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +17,6 @@ from chalicelib.connectors.tracking import despatches, rules, workers
 from chalicelib.connectors.tracking.schemas import DespatchSent
 from chalicelib.connectors.tracking.tables import DespatchRow, DueRow, LineRow
 from chalicelib.connectors.tracking.transport import Channel, SFTPSession, TransferFailed, Transport, Unreachable, sftp
-from chalicelib.core import aws as clients
 from chalicelib.core import clock as clocks
 from chalicelib.core import ids, journal, settings
 from chalicelib.core.errors import ChangedMeanwhile, NotFound
@@ -32,7 +30,6 @@ from tests.support.factories import an_item
 from tests.support.sftp import Receiver
 
 CLIENT, OTHER = "999999", "111111"
-SECRET = "facteo/test/sftp"
 MANY = 15
 """There are at least so many steps: less would mean that a test no longer sees them."""
 SFTP_STEPS = tuple((SFTPSession, name) for name in ("open", "upload", "size", "rename", "remove"))
@@ -48,16 +45,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
 def receiver(server: Receiver, aws: Cloud, tmp_path: Path) -> Receiver:
     """The receiver with an empty folder, and the secret that leads to it."""
     server.starts_afresh(tmp_path)
-    keep_secret(server.secret)
+    receivers.keep_secret(server.secret)
     return server
-
-
-def keep_secret(content: dict[str, Any]) -> None:
-    manager = clients.client("secretsmanager")
-    try:
-        manager.create_secret(Name=SECRET, SecretString=json.dumps(content))
-    except manager.exceptions.ResourceExistsException:
-        manager.put_secret_value(SecretId=SECRET, SecretString=json.dumps(content))
 
 
 def run() -> None:
@@ -295,11 +284,11 @@ class TestFailures:
         self, receiver: Receiver, clock: FakeClock, capsys: pytest.CaptureFixture[str]
     ) -> None:
         references = given_lines(2)
-        keep_secret(receiver.secret | {"port": 1})
+        receivers.keep_secret(receiver.secret | {"port": 1})
         run()
         assert '"DespatchesFailed":[1.0]' in capsys.readouterr().out
 
-        keep_secret(receiver.secret)
+        receivers.keep_secret(receiver.secret)
         clock.advance(minutes=1)
         run()
         assert handed_over(receiver) == Counter(references)
@@ -310,7 +299,7 @@ class TestFailures:
     ) -> None:
         with receivers.serving(tmp_path / "stranger") as stranger:
             strange = {"host_key": stranger.secret["host_key"], "password": "wrong"}
-        keep_secret(receiver.secret | {changed: strange[changed]})
+        receivers.keep_secret(receiver.secret | {changed: strange[changed]})
         with pytest.raises(Unreachable) as refusal, sftp():
             pass
         assert strange[changed] not in str(refusal.value)
@@ -328,39 +317,6 @@ class TestFailures:
 
 @pytest.mark.usefixtures("few_shards")
 class TestCrashes:
-    @pytest.mark.parametrize("picks_up", [False, True], ids=["left there", "picked up at once"])
-    def test_a_crash_after_any_step(self, receiver: Receiver, clock: FakeClock, picks_up: bool) -> None:
-        """The process dies after its n-th step, for every n; the next run after the lease puts it right."""
-        reached: list[str] = []
-        for step in itertools.count(1):
-            client = f"{step:06}"
-            references = lines_wait(3, client)
-            died = self.dies_after(step, reached)
-            if picks_up:
-                receiver.pick_up()
-            clock.advance(seconds=rules.LEASE.total_seconds() + 1)
-            run()
-
-            assert handed_over(receiver, client) == Counter(references), reached[-1]
-            assert len(sent_events(client)) == 1
-            assert (waiting(client), is_due(client)) == (0, False)
-            assert file_of(client).state == rules.State.SENT
-            assert not [name for name in receiver.names() if name.endswith(".tmp")]
-            if not died:
-                break
-        assert {"TransactWriteItems", "BatchWriteItem", "upload", "rename", "DeleteItem"} <= set(reached)
-        assert step > MANY
-
-    @staticmethod
-    def dies_after(step: int, reached: list[str]) -> bool:
-        try:
-            with after_step(step, die, *SFTP_STEPS) as steps:
-                run()
-        except Killed:
-            reached.append(steps.names[-1])
-            return True
-        return False
-
     def test_a_crash_at_the_rename_whose_answer_was_lost(self, receiver: Receiver, clock: FakeClock) -> None:
         """The server renamed, the connection broke, the receiver took the file: nothing of it can be seen."""
         references = given_lines(2)

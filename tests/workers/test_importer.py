@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import urllib.parse
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 from unittest.mock import patch
 
 import pytest
-from botocore.client import BaseClient
 
 from chalicelib.connectors.importer import rules, service, workers
 from chalicelib.connectors.importer.kinds import KINDS, Origin, Outcome
@@ -311,62 +309,7 @@ class TestRepeating:
         assert len(list(SliceRow.scan(SliceRow.sk.startswith("slice/")))) == 2
 
 
-class Crash(BaseException):
-    """The function is gone: nothing catches this, as nothing does when Lambda stops a process."""
-
-
-@contextmanager
-def crashing(before_call: int) -> Iterator[list[int]]:
-    """Die just before the n-th AWS call from here. The list counts the calls."""
-    call, made = BaseClient._make_api_call, [0]
-
-    def counted(self: BaseClient, operation: str, arguments: Any) -> Any:
-        made[0] += 1
-        if made[0] == before_call:
-            raise Crash(operation)
-        return call(self, operation, arguments)
-
-    with patch.object(BaseClient, "_make_api_call", counted):
-        yield made
-
-
-class TestCrashing:
-    @pytest.mark.usefixtures("small_slices")
-    def test_between_any_two_calls_of_either_worker_nothing_is_lost_and_nothing_comes_twice(self, post: Post) -> None:
-        content_lines, crashes = 5, 0
-        for before_call in range(1, 100):
-            name = f"inbox/carriers/crash-{before_call}.csv"
-            content = carriers(content_lines, first=before_call * 10) + "C;;;\n"
-            if not self.survives(post, name, content, before_call):
-                break
-            crashes += 1
-            assert post.counts(name) == (content_lines, 0, 1)
-            assert post.report(name) == ["7;2;first_name must not be empty."]
-        else:
-            pytest.fail("it never ran through without a crash")
-
-        assert crashes > 20
-        assert len(events_of_type("facteo.carrier.registered")) == content_lines * before_call
-        assert len(events_of_type("facteo.file.imported")) == before_call
-
-    def survives(self, post: Post, name: str, content: str, before_call: int) -> bool:
-        """Take a file with one crash, every message delivered until it is dealt with. Whether there was a crash."""
-        record = post.put(name, content)
-        crashed = False
-        made = 0
-        pending: list[tuple[Any, str]] = [(workers.take_file, json.dumps({"Records": [record]}))]
-        while pending:
-            worker, body = pending[0]
-            with crashing(before_call - made) as calls:
-                try:
-                    assert deliver(worker, body)
-                    pending.pop(0)
-                except Crash:
-                    crashed = True
-            made += calls[0]
-            pending += [(workers.take_slice, message["Body"]) for message in post.aws.messages("slices")]
-        return crashed
-
+class TestAsking:
     def test_a_queue_that_refuses_a_slice_is_asked_again(self, post: Post) -> None:
         record = post.put("inbox/carriers/refused.csv", carriers(2))
         answer = {"Failed": [{"Id": "1", "SenderFault": False, "Code": "InternalError"}]}

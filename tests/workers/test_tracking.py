@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 from datetime import timedelta
 from unittest.mock import patch
@@ -18,7 +17,6 @@ from chalicelib.core.events import Event
 from chalicelib.core.inbox import InboxRow
 from tests.support.clock import FakeClock
 from tests.support.cloud import Cloud
-from tests.support.crashes import Killed, after_step, die
 from tests.support.events import an_item_event, announced, deliver, recorded
 from tests.support.factories import an_addressee, an_item
 from tests.support.races import overtaken
@@ -175,24 +173,6 @@ class TestBeforeTheAnnouncement:
         assert sorted(codes()) == ["COMCFM", "PCHCFM"]
         assert deliver(tracking, scan) == []
         assert sorted(codes()) == ["COMCFM", "PCHCFM"]
-
-    def test_a_crash_between_its_transactions_loses_nothing(self, aws: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-        item = an_item()
-        earlier = recorded(*(an_item_event(item=item, data={"step": "at-depot"}) for _ in range(5)))
-        assert deliver(tracking, earlier) == []
-        made = announced(item)
-        monkeypatch.setattr(service, "_LINES_PER_TRANSACTION", 2)
-
-        for step in itertools.count(1):
-            try:
-                with after_step(step, die):
-                    deliver(tracking, [made])
-                break
-            except Killed:
-                continue
-
-        assert step > 3
-        assert sorted(codes()) == ["AARCFM"] * 5 + ["COMCFM"]
 
     def test_what_a_lost_handset_said_is_not_fetched(self, aws: Cloud) -> None:
         item = an_item()

@@ -219,9 +219,9 @@ def _plan_line() -> type[Schema]:
 
 
 def _take_plan(entries: Sequence[Any], origin: Origin) -> Sequence[Outcome]:
-    from chalicelib.rounds import service  # noqa: PLC0415
+    from chalicelib.rounds import plan  # noqa: PLC0415
 
-    return service.import_plan(entries, actor=origin.actor, correlation_id=origin.correlation_id)
+    return plan.import_plan(entries, actor=origin.actor, correlation_id=origin.correlation_id)
 
 
 def _announcement_header(line: str) -> Any:

@@ -1,22 +1,28 @@
 """Put events into the queues of those who take them.
 
 An event may be put twice, when the stream repeats a batch that failed half-way: consumers tell repeats by the
-event's id (`core.inbox`), or work out the same result again.
+event's id (`core.inbox`), or work out the same result again. What has been put is noted, so that the sweeper finds
+what never was: after an outage longer than the stream's memory, or a batch that failed to the end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 from chalicelib.connectors.relay.subscriptions import SUBSCRIPTIONS, is_relayed
-from chalicelib.core import aws, events, settings, telemetry
+from chalicelib.core import aws, events, inbox, settings, telemetry
 from chalicelib.core.events import Event
 from chalicelib.core.settings import Settings
 
 MAX_ENTRIES: Final = 10
 MAX_BYTES: Final = 256 * 1024
 """SQS takes 10 messages in a call: 1 MiB together since 2025, 256 KiB before. The smaller limit holds everywhere."""
+
+RELAY: Final = "relay"
+NOTED_FOR: Final = timedelta(days=7)
+"""Longer than the sweeper may stand still before somebody replays by hand."""
 
 Entry = dict[str, Any]
 
@@ -29,13 +35,27 @@ class RelaySettings(Settings, frozen=True, kw_only=True):
 
 
 class NotQueued(Exception):  # noqa: N818 - reads as the fact it is
-    """A queue did not take some messages of a batch; the others of that batch are in it."""
+    """A queue did not take some messages of a batch; the others of that batch are in it.
+
+    `for_ever`: it never will, because of what the messages are.
+    """
+
+    def __init__(self, reason: str, *, for_ever: bool) -> None:
+        super().__init__(reason)
+        self.for_ever = for_ever
 
 
 def relay(found: Sequence[Event]) -> None:
-    """Give each consumer those of the events that are for it. Raises NotQueued."""
+    """Give each consumer those of the events that are for it, and note that. Raises NotQueued."""
     for consumer in SUBSCRIPTIONS:
         send(consumer, [event for event in found if is_relayed(consumer, event)])
+    inbox.note(RELAY, (event.id for event in found), keep_for=NOTED_FOR)
+
+
+def missed(found: Sequence[Event]) -> list[Event]:
+    """Those of the events that have not been relayed: one call for each 100."""
+    wanted = set(inbox.unseen(RELAY, (event.id for event in found)))
+    return [event for event in found if event.id in wanted]
 
 
 def send(consumer: str, found: Sequence[Event]) -> None:
@@ -49,7 +69,8 @@ def send(consumer: str, found: Sequence[Event]) -> None:
         failed = aws.client("sqs").send_message_batch(QueueUrl=queue, Entries=batch).get("Failed", [])
         if failed:
             codes = sorted({entry["Code"] for entry in failed})
-            raise NotQueued(f"{len(failed)} of {len(batch)} messages for {consumer}: {', '.join(codes)}")
+            reason = f"{len(failed)} of {len(batch)} messages for {consumer}: {', '.join(codes)}"
+            raise NotQueued(reason, for_ever=all(entry["SenderFault"] for entry in failed))
     if found:
         telemetry.count("EventsRelayed", len(found), consumer=consumer)
 

@@ -20,28 +20,18 @@ from chalicelib.items.event_types import (
     SCANNED,
 )
 
-ALL_OF: Final = ".*"
+ITEM_FACTS: Final = (ANNOUNCED, SCANNED, DELIVERED, NOT_DELIVERED, HELD, RETURNED, REDIRECTED, CORRECTED)
 
 SUBSCRIPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "tracking": ("facteo.item.*",),
-    "sorting": (
-        ANNOUNCED,
-        SCANNED,
-        DELIVERED,
-        NOT_DELIVERED,
-        HELD,
-        RETURNED,
-        REDIRECTED,
-        CORRECTED,
-        "facteo.plan.changed",
-    ),
+    "tracking": ITEM_FACTS,
+    "sorting": (*ITEM_FACTS, "facteo.plan.changed"),
 }
-"""Consumer → the event types it takes; `facteo.item.*` stands for every type of that family, future ones too."""
+"""Consumer → the event types it takes."""
 
 
 def wants(consumer: str, event_type: str) -> bool:
     """Whether the consumer takes events of this type. Raises KeyError for a consumer that is not in the table."""
-    return any(_matches(pattern, event_type) for pattern in SUBSCRIPTIONS[consumer])
+    return event_type in SUBSCRIPTIONS[consumer]
 
 
 def is_relayed(consumer: str, event: Event) -> bool:
@@ -51,9 +41,3 @@ def is_relayed(consumer: str, event: Event) -> bool:
     journal, and the world outside hears of it only when the loss case is closed as found or staff release it.
     """
     return not event.quarantined and wants(consumer, event.type)
-
-
-def _matches(pattern: str, event_type: str) -> bool:
-    if pattern.endswith(ALL_OF):
-        return event_type.startswith(pattern.removesuffix("*"))
-    return event_type == pattern

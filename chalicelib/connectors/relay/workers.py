@@ -1,4 +1,4 @@
-"""The function behind the journal's stream."""
+"""The functions behind the journal's stream and the sweeper's clock."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from chalice.app import Blueprint
 
 from chalicelib.connectors.relay import service
+from chalicelib.connectors.relay import sweep as sweeps
 from chalicelib.connectors.relay.service import RelaySettings
 from chalicelib.core import consumer, events
 from chalicelib.core.consumer import Message
@@ -18,3 +19,9 @@ workers = Blueprint(__name__)
 def relay(messages: Sequence[Message]) -> None:
     """Events were recorded: put each into the queues of those who take it."""
     service.relay([events.decode(message.body) for message in messages])
+
+
+@consumer.schedule(workers, "rate(5 minutes)", settings=RelaySettings)
+def sweep() -> None:
+    """Every five minutes: relay what the stream never brought, or what could not be put at the time."""
+    sweeps.sweep()

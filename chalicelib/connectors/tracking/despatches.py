@@ -44,6 +44,7 @@ from chalicelib.connectors.tracking.transport import Channel, Connect, TransferF
 from chalicelib.core import clock, events, ids, settings, telemetry
 from chalicelib.core.errors import ChangedMeanwhile, EventIdReused, NotFound
 from chalicelib.core.settings import Settings
+from chalicelib.core.table import code_of
 from chalicelib.core.transaction import transaction
 
 ACTOR: Final = "system/despatch"
@@ -132,7 +133,7 @@ def _send_one(marker: DueRow, channel: Channel) -> bool:
     except Exception:
         # The next run need not wait for the lease to end. A process that dies leaves it to do just that.
         with suppress(ChangedMeanwhile):
-            _change(row, leased_until=clock.now())
+            _change(row, leased_until=clock.now(), cleared=row.cleared)
         raise
     return True
 
@@ -142,7 +143,7 @@ def _unmark(marker: DueRow) -> None:
     try:
         marker.delete(condition=DueRow.touched == marker.touched)
     except DeleteError as error:
-        if error.cause_response_code != "ConditionalCheckFailedException":
+        if code_of(error) != "ConditionalCheckFailedException":
             raise
 
 
@@ -221,11 +222,12 @@ def _deliver(row: DespatchRow, transport: Transport) -> None:
 
 
 def _upload(row: DespatchRow, transport: Transport) -> None:
-    """Steps 2 to 4. What an earlier attempt may have left at the receiver is cleared away."""
+    """Steps 2 to 4. What earlier attempts may have left at the receiver is cleared away."""
     kept = ContentRow.get(rules.content_partition(row.name), CONTENT, consistent_read=True)
     _forget_lines(row.client, _trail(kept))
-    if row.attempt > 1:
-        transport.remove(_temporary_name(row, int(row.attempt) - 1))
+    for attempt in range(int(row.cleared) + 1, int(row.attempt)):
+        transport.remove(_temporary_name(row, attempt))
+        row.cleared = attempt
     temporary = _temporary_name(row, int(row.attempt))
     transport.upload(temporary, kept.content)
     if (size := transport.size(temporary)) != row.size:

@@ -24,7 +24,7 @@ from chalicelib.core.events import Event
 from chalicelib.core.intake import in_chunks
 from chalicelib.core.settings import Settings
 from chalicelib.core.transaction import MAX_ITEMS, UnitOfWork, retried, transaction
-from chalicelib.items import service as items
+from chalicelib.items import announced
 from chalicelib.items.event_types import ANNOUNCED
 from chalicelib.items.schemas import Announced
 
@@ -47,7 +47,7 @@ def take(found: Sequence[Event]) -> None:
 
 def _take(given: Mapping[str, Event]) -> None:
     new = [given[event_id] for event_id in inbox.unseen(CONSUMER, given)]
-    facts = items.facts_of([rules.item_of(event) for event in given.values()])
+    facts = announced.facts_of([rules.item_of(event) for event in given.values()])
     drafts = [*_drafts(new, facts), *_earlier_drafts(new, given, facts)]
     # An announcement's inbox row says that what came before it was fetched: it must not be written first.
     drafts.sort(key=lambda draft: draft.event.type == ANNOUNCED)
@@ -55,7 +55,7 @@ def _take(given: Mapping[str, Event]) -> None:
         with transaction() as work:
             for draft in chunk:
                 _write(work, draft)
-    _mark_due({announced.client for announced in facts.values()} | {draft.client for draft in drafts})
+    _mark_due({fact.client for fact in facts.values()} | {draft.client for draft in drafts})
 
 
 def _drafts(found: Iterable[Event], facts: Mapping[str, Announced]) -> Iterator[Draft]:

@@ -60,7 +60,8 @@ class DespatchRow(TrackingRow):
     """A file. It never expires: its client's next sequence number follows from it.
 
     `attempt` counts the despatchers that took it on, and names the one that holds it until `leased_until`: what
-    an earlier one still tries to record fails on it. `temporary` is the name under which it was uploaded.
+    an earlier one still tries to record fails on it. `temporary` is the name under which it was uploaded; what the
+    attempts up to `cleared` uploaded is known to be gone from the receiver.
     """
 
     class Meta:
@@ -76,6 +77,7 @@ class DespatchRow(TrackingRow):
     attempt = NumberAttribute(default=0)
     leased_until = UTCDateTimeAttribute()
     temporary = UnicodeAttribute(default="")
+    cleared = NumberAttribute(default=0)
     sent_at = UTCDateTimeAttribute(null=True)
 
     @property

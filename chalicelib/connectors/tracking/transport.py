@@ -1,21 +1,23 @@
 """How a file gets to the receiver: what the despatcher asks of any transport, and SFTP.
 
-asyncssh is imported when a connection is made: it is heavy, and most runs have nothing to send.
+asyncssh and asyncio are imported when a connection is made: they are heavy, and most runs have nothing to send.
 """
 
 from __future__ import annotations
 
-import asyncio
 import posixpath
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import msgspec
 
 from chalicelib.core import aws, settings
 from chalicelib.core.settings import Settings
+
+if TYPE_CHECKING:
+    import asyncio
 
 CONNECT_SECONDS: Final = 10
 OPERATION_SECONDS: Final = 15
@@ -78,6 +80,8 @@ def server() -> Server:
 @contextmanager
 def sftp() -> Iterator[Transport]:
     """A connection to the server that the secret names. Raises Unreachable."""
+    import asyncio  # noqa: PLC0415 - see the module's docstring
+
     with asyncio.Runner() as runner:
         session = SFTPSession(runner, server())
         try:
@@ -154,7 +158,9 @@ class SFTPSession:
         return posixpath.join(self._server.directory, name)
 
     def _run(self, work: Coroutine[Any, Any, ResultT], seconds: float = OPERATION_SECONDS) -> ResultT:
-        import asyncssh  # noqa: PLC0415 - see the module's docstring
+        import asyncio  # noqa: PLC0415 - see the module's docstring
+
+        import asyncssh  # noqa: PLC0415
 
         try:
             return self._runner.run(asyncio.wait_for(work, seconds))

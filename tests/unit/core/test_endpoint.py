@@ -81,9 +81,16 @@ def app() -> Iterator[Chalice]:
         def confuse() -> Answer:
             return Answer(body={"swordfish": object()})
 
+        declare_page(routes)
         app = Chalice("test")
         app.register_blueprint(routes)
         yield app
+
+
+def declare_page(routes: Blueprint) -> None:
+    @endpoint(routes, "GET /v1/page", allow=ANYBODY, returns=str, media=["text/html"])
+    def page() -> Answer:
+        return Answer(body="<p>été</p>", media="text/html", headers={"Cache-Control": "public"})
 
 
 @pytest.fixture
@@ -215,6 +222,13 @@ class TestAnswers:
         answer = anybody.request("DELETE", "/v1/notes/a")
 
         assert (answer.status, answer.text) == (204, "")
+
+    def test_a_text_is_sent_as_it_is_and_as_what_it_is(self, anybody: Caller) -> None:
+        answer = anybody.get("/v1/page")
+
+        assert (answer.status, answer.text) == (200, "<p>été</p>")
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert answer.headers["Cache-Control"] == "public"
 
     def test_an_unchanged_thing_is_a_304_without_a_body_and_with_its_headers(self, anybody: Caller) -> None:
         answer = anybody.get("/v1/unchanged")

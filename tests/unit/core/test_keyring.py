@@ -128,7 +128,14 @@ class TestErasure:
         created("item/1")
         created("item/2", keep_until=date(2027, 1, 1))
 
-        assert [row.subject for row in KeyRow.by_destruction.query(LAST_DAY.isoformat())] == ["item/1"]
+        assert list(keyring.ending_on(LAST_DAY)) == ["item/1"]
+
+    def test_the_keys_of_a_day_are_spread_over_the_index(self, aws: Cloud) -> None:
+        for number in range(40):
+            created(f"item/{number}")
+
+        assert len({row.destroy_bucket for row in KeyRow.scan() if row.destroy_bucket}) > 10
+        assert set(keyring.ending_on(LAST_DAY)) == {f"item/{number}" for number in range(40)}
 
 
 class TestCreating:

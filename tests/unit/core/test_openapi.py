@@ -42,3 +42,11 @@ def test_an_answer_of_one_status_says_nothing_of_another() -> None:
     assert set(responses["207"]["content"]) == {"application/json"}
     assert set(responses["404"]["content"]) == {"application/json"}
     assert "content" not in COMMITTED["paths"]["/v1/round"]["get"]["responses"]["304"]
+
+
+def test_an_answer_of_another_form_than_json_is_described_as_such() -> None:
+    page = COMMITTED["paths"]["/problems/{slug}"]["get"]["responses"]
+    assert page["200"]["content"] == {"text/html": {"schema": {"type": "string"}}}
+    assert set(page["404"]["content"]) == {"application/problem+json"}
+    files = COMMITTED["paths"]["/v1/docs/{name}"]["get"]["responses"]["200"]["content"]
+    assert set(files) == {"text/css", "text/javascript"}

@@ -12,8 +12,8 @@ from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 
 from chalicelib.core import access, oidc, settings
-from chalicelib.core.access import StaffMember
 from chalicelib.core.call import Call
+from chalicelib.core.callers import StaffMember
 from chalicelib.core.errors import AccessDenied, IdentityRequired, Problem, Unavailable
 from chalicelib.core.signing import base64url
 from tests.support.clock import FakeClock
@@ -100,6 +100,16 @@ class TestClaims:
         for scopes in ((), ("items.read",), ("tracking",)):
             with pytest.raises(AccessDenied):
                 admitted(issuer.client(*scopes), CLIENT)
+
+    def test_a_scope_of_another_resource_server_is_not_ours(self, issuer: TokenIssuer) -> None:
+        with pytest.raises(AccessDenied):
+            admitted(issuer.token(aud="tracking-site", scope="another-api/tracking.read"), CLIENT)
+
+    def test_the_claim_with_depots_and_zones_is_a_setting(
+        self, issuer: TokenIssuer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("FACTEO_OIDC_SCOPE_CLAIM", "depots")
+        assert admitted(issuer.staff("ops", depots="depot/75015A", scope="*")).scopes == {"depot/75015A"}
 
     def test_an_access_token_names_its_audience_as_client_id(self, issuer: TokenIssuer) -> None:
         """Cognito puts `aud` into id tokens only."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 import msgspec
@@ -11,12 +10,12 @@ from chalicelib.core import journal, keyring
 from chalicelib.core.events import Event
 from chalicelib.core.intake import Taken
 from chalicelib.core.journal import JournalRow
+from chalicelib.items import announced as announced_items
 from chalicelib.items import rules, service
 from chalicelib.items.schemas import Announced, Announcement, Status
 from chalicelib.items.tables import ItemRow
 from tests.support.clock import FakeClock
 from tests.support.cloud import Cloud
-from tests.support.crashes import Killed, after_step, die
 from tests.support.factories import ITEM, an_addressee, an_announcement, an_item
 from tests.support.races import overtaken
 
@@ -32,13 +31,9 @@ def events_of(item: str = ITEM) -> list[Event]:
 def announced(item: str = ITEM) -> Announced:
     """What counts of the item's announcements: its history and its row say the same."""
     by_events = service.read(item).announcement
-    assert by_events == service.facts_of([item])[item]
+    assert by_events == announced_items.facts_of([item])[item]
     assert by_events is not None
     return by_events
-
-
-def journal_size() -> int:
-    return len(list(JournalRow.scan()))
 
 
 def many(count: int) -> Sequence[Announcement]:
@@ -78,7 +73,7 @@ class TestAnnouncing:
 
         assert len(events_of()) == 2
         assert service.with_addressee(service.read(ITEM)).addressee == moved.addressee
-        assert service.facts_of([ITEM])[ITEM] == announced()
+        assert announced_items.facts_of([ITEM])[ITEM] == announced()
 
     def test_the_same_twice_in_one_call_is_recorded_once(self, aws: Cloud) -> None:
         assert announce(an_announcement(), an_announcement()) == [Taken.RECORDED, Taken.DUPLICATE]
@@ -118,32 +113,8 @@ class TestAnnouncing:
         items = [one.item for one in announcements]
 
         with aws.counting() as calls:
-            assert set(service.facts_of([*items, *items, ITEM])) == set(items)
+            assert set(announced_items.facts_of([*items, *items, ITEM])) == set(items)
         assert calls == {"BatchGetItem": 1}
-
-
-class TestCrashes:
-    def test_dead_after_any_call_then_done_again(self, aws: Cloud) -> None:
-        """Two transactions' worth of announcements; the first run dies after its n-th call, for every n."""
-        reached: list[str] = []
-        for step in itertools.count(1):
-            keyring.forget()
-            announcements, before = many(30), journal_size()
-            try:
-                with after_step(step, die) as steps:
-                    announce(*announcements)
-            except Killed:
-                reached.append(steps.names[-1])
-            else:
-                break
-            done = (journal_size() - before) * [Taken.REPEATED]
-
-            assert announce(*announcements) == done + (30 - len(done)) * [Taken.RECORDED], reached[-1]
-            assert announce(*announcements, delivery="import/2/1") == [Taken.DUPLICATE] * 30
-            assert journal_size() == before + 30
-            assert len(service.facts_of([one.item for one in announcements])) == 30
-        assert reached.count("TransactWriteItems") == 2
-        assert "Decrypt" in reached
 
 
 class TestTwoAtOnce:

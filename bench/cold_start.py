@@ -1,0 +1,113 @@
+"""Cold starts: module import and first client, in a fresh interpreter that sees nothing but the unpacked package."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from infra import build
+from infra.build import ROOT
+
+BARE = ROOT / "bench" / "bare"
+ROUNDS = 9
+API_BOUND, WORKER_BOUND = 1.6, 1.3
+
+MODULES: Mapping[str, str] = {
+    "api_handler": "app",
+    "relay": "chalicelib.connectors.relay.workers",
+    "sweep": "chalicelib.connectors.relay.workers",
+    "take_file": "chalicelib.connectors.importer.workers",
+    "take_slice": "chalicelib.connectors.importer.workers",
+    "tracking": "chalicelib.connectors.tracking.workers",
+    "despatch": "chalicelib.connectors.tracking.workers",
+    "sorting": "chalicelib.rounds.workers",
+    "erase": "chalicelib.erasure.workers",
+}
+"""Function → the module that Lambda imports for it."""
+
+RARE: Mapping[str, str] = {
+    "despatch, first file (SFTP)": "chalicelib.connectors.tracking.workers;asyncssh",
+    "api_handler, first staff token": "app;joserfc.jwt",
+    "api_handler, first ticket": "app;segno",
+}
+"""What is loaded at its first use, and by whom."""
+
+SCRIPT = """
+import sys, time
+sys.path = [sys.argv[1], *[path for path in sys.path if "site-packages" not in path]]
+begun = time.process_time()
+import importlib
+for name in sys.argv[2].split(";"):
+    module = importlib.import_module(name)
+{client}
+print(time.process_time() - begun)
+"""
+OURS = SCRIPT.format(client="from chalicelib.core.table import shared_connection; shared_connection().client")
+THEIRS = SCRIPT.format(client="module.client()")
+
+
+class Ratio(NamedTuple):
+    """A figure: what was measured, the bare one's and ours in milliseconds of CPU, and the bound of their ratio."""
+
+    name: str
+    bare: float
+    ours: float
+    ratio: float
+    bound: float | None
+
+
+def measure(folder: Path) -> list[Ratio]:
+    """Each function beside the bare one, by turns; medians of the ratios of the turns."""
+    bare, ours = _unpacked_bare(folder), _unpacked(build.build("local", folder / "ours") / "deployment.zip", folder)
+    wanted = [(name, module, API_BOUND if module == "app" else WORKER_BOUND) for name, module in MODULES.items()]
+    rare = [(name, modules, None) for name, modules in RARE.items()]
+    return [_compared(name, modules, bound, bare, ours) for name, modules, bound in [*wanted, *rare]]
+
+
+def _compared(name: str, modules: str, bound: float | None, bare: Path, ours: Path) -> Ratio:
+    turns = [(_seconds(THEIRS, bare, "app"), _seconds(OURS, ours, modules)) for _ in range(ROUNDS)]
+    theirs, own = (statistics.median(times) * 1000 for times in zip(*turns, strict=True))
+    return Ratio(name, theirs, own, statistics.median(mine / other for other, mine in turns), bound)
+
+
+def _seconds(script: str, root: Path, modules: str) -> float:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "AWS_DEFAULT_REGION": "eu-west-3",
+        "AWS_ACCESS_KEY_ID": "bench",
+        "AWS_SECRET_ACCESS_KEY": "bench",
+        "FACTEO_STAGE": "bench",
+    }
+    command = [sys.executable, "-I", "-S", "-c", script, str(root), modules]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def _unpacked(package: Path, folder: Path) -> Path:
+    root = folder / f"unpacked-{package.parent.name}"
+    with zipfile.ZipFile(package) as archive:
+        archive.extractall(root)
+    return root
+
+
+def _unpacked_bare(folder: Path) -> Path:
+    """The bare function, packaged by chalice and by the same step as ours."""
+    project, packaged = folder / "project", folder / "packaged"
+    shutil.copytree(BARE, project)
+    pinned = (ROOT / "requirements.txt").read_text().splitlines()
+    needed = ("botocore", "jmespath", "python-dateutil", "six", "urllib3")
+    (project / "requirements.txt").write_text("\n".join(line for line in pinned if line.startswith(needed)) + "\n")
+    command = [str(Path(sys.executable).with_name("chalice")), "package", "--stage", "bare", str(packaged)]
+    environment = {**os.environ, "AWS_DEFAULT_REGION": "eu-west-3"}
+    subprocess.run(command, cwd=project, env=environment, capture_output=True, check=True)
+    target = folder / "bare" / "deployment.zip"
+    target.parent.mkdir()
+    build.repack(packaged / "deployment.zip", target, folder / "repacked")
+    return _unpacked(target, folder)

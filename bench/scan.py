@@ -1,0 +1,228 @@
+"""One scan and a hundred: our CPU for a signed request, beside a bare loop that makes the same calls.
+
+DynamoDB is a process of its own that answers with canned bytes, so that neither side pays for it. The bare loop sends
+the very requests that ours sent, by botocore, and verifies one P-256 signature.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing.connection import Connection
+from typing import Any, ClassVar, NamedTuple
+from uuid import UUID
+
+import botocore.session
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from handset.signing import HandsetKey, Request, sign
+
+AUTHORITY = "api.facteo.bench"
+DEVICE = "019ac9a0-0000-7000-8000-0000000000d1"
+BOUND = 1.5
+TURNS, CALLS = 7, 60
+
+
+class Scans(NamedTuple):
+    """A figure: how many scans, CPU of the bare loop and of ours in milliseconds, bytes up and calls made."""
+
+    scans: int
+    bare: float
+    ours: float
+    ratio: float
+    request_bytes: int
+    calls: int
+    dynamodb_bytes: int
+
+
+class _Canned(BaseHTTPRequestHandler):
+    """DynamoDB as far as a scan needs it: the device's row, no known ids, transactions that succeed."""
+
+    protocol_version = "HTTP/1.1"
+    answers: ClassVar[dict[str, bytes]] = {}
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        answer = self.answers[self.headers["X-Amz-Target"].rpartition(".")[2]]
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-amz-json-1.0")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+def _serve(row: dict[str, Any], told: Connection) -> None:
+    tables = {"facteo-bench-event-ids": []}
+    _Canned.answers = {
+        "GetItem": json.dumps({"Item": row}).encode(),
+        "BatchGetItem": json.dumps({"Responses": tables, "UnprocessedKeys": {}}).encode(),
+        "TransactWriteItems": b"{}",
+    }
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Canned)
+    told.send(server.server_port)
+    server.serve_forever()
+
+
+@contextmanager
+def _dynamodb(key: HandsetKey) -> Iterator[None]:
+    """The canned DynamoDB, until the block ends; everything after it talks to it."""
+    row = {
+        "device": {"S": DEVICE},
+        "generation": {"N": "1"},
+        "state": {"S": "enrolled"},
+        "key": {"S": json.dumps(key.public_jwk)},
+        "carrier": {"S": "C1001"},
+        "depot": {"S": "75015A"},
+        "acknowledged_through": {"N": "0"},
+        "beyond": {"S": ""},
+        "commands_waiting": {"N": "0"},
+        "revision": {"N": "1"},
+    }
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(row, there), daemon=True)
+    process.start()
+    os.environ |= {
+        "AWS_ENDPOINT_URL_DYNAMODB": f"http://127.0.0.1:{here.recv()}",
+        "AWS_DEFAULT_REGION": "eu-west-3",
+        "AWS_ACCESS_KEY_ID": "bench",
+        "AWS_SECRET_ACCESS_KEY": "bench",
+        "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled",
+        "FACTEO_STAGE": "bench",
+        "FACTEO_AUTHORITY": AUTHORITY,
+        "FACTEO_PUBLIC_URL": f"https://{AUTHORITY}",
+        "FACTEO_ATTESTATION_PACKAGE": "bench",
+        "FACTEO_ATTESTATION_SIGNERS": "bench",
+        "FACTEO_OIDC_ISSUER": "bench",
+        "FACTEO_OIDC_JWKS": "bench",
+        "FACTEO_OIDC_AUDIENCE": "bench",
+        "POWERTOOLS_LOG_LEVEL": "CRITICAL",
+    }
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.join()
+
+
+def measure() -> list[Scans]:
+    """One scan and a hundred, ours and the bare loop by turns; medians."""
+    key = HandsetKey.generate()
+    with _dynamodb(key):
+        return [_measured(number, key) for number in (1, 100)]
+
+
+def _measured(number: int, key: HandsetKey) -> Scans:
+    event = _gateway_event(number, key)
+    ours = _our_request(event)
+    sent = _recorded(ours)
+    bare = _bare_request(sent)
+    calls = max(CALLS // number, 5)
+    turns = [(_cpu(bare, calls), _cpu(ours, calls)) for _ in range(TURNS)]
+    theirs, own = (statistics.median(times) * 1000 for times in zip(*turns, strict=True))
+    ratio = statistics.median(mine / other for other, mine in turns)
+    size = sum(len(json.dumps(parameters)) for _, parameters in sent)
+    return Scans(number, theirs, own, ratio, len(event["body"]), len(sent), size)
+
+
+def _cpu(request: Callable[[], None], calls: int) -> float:
+    begun = time.process_time()
+    for _ in range(calls):
+        request()
+    return (time.process_time() - begun) / calls
+
+
+def _our_request(event: dict[str, Any]) -> Callable[[], None]:
+    from app import app  # noqa: PLC0415 - after the settings
+
+    def request() -> None:
+        answer = app(event, None)
+        assert answer["statusCode"] == 200, answer  # noqa: S101 - a bench of refusals would be no use
+
+    request()
+    return request
+
+
+def _recorded(request: Callable[[], None]) -> list[tuple[str, dict[str, Any]]]:
+    """The calls of DynamoDB that a request makes: operation and parameters."""
+    from chalicelib.core.table import shared_connection  # noqa: PLC0415
+
+    sent: list[tuple[str, dict[str, Any]]] = []
+
+    def note(model: Any, params: dict[str, Any], **_: Any) -> None:
+        sent.append((model.name, json.loads(params["body"])))
+
+    hooks = shared_connection().client.meta.events
+    hooks.register("before-call.dynamodb", note)
+    request()
+    hooks.unregister("before-call.dynamodb", note)
+    return sent
+
+
+def _bare_request(sent: list[tuple[str, dict[str, Any]]]) -> Callable[[], None]:
+    client = botocore.session.get_session().create_client("dynamodb")
+    private = ec.generate_private_key(ec.SECP256R1())
+    message = os.urandom(300)
+    signature, public = private.sign(message, ec.ECDSA(hashes.SHA256())), private.public_key()
+
+    def request() -> None:
+        public.verify(signature, message, ec.ECDSA(hashes.SHA256()))
+        for operation, parameters in sent:
+            client._make_api_call(operation, parameters)
+
+    return request
+
+
+def _gateway_event(number: int, key: HandsetKey) -> dict[str, Any]:
+    """A signed `POST /v1/events` with that many scans, as API Gateway hands it over."""
+    now = datetime.now(UTC)
+    clock = {"time": now.isoformat(), "monotonic": 3_600_000, "boot": "boot-1"}
+    body = json.dumps({"clock": clock, "events": [_scan(one + 1, now) for one in range(number)]}).encode()
+    request = Request("POST", f"https://{AUTHORITY}/v1/events", {"Host": AUTHORITY, "Content-Type": "application/json"})
+    request.body = body
+    sign(request, key, key_id=DEVICE, created=now)
+    return {
+        "resource": "/v1/events",
+        "path": "/v1/events",
+        "httpMethod": "POST",
+        "headers": dict(request.headers),
+        "multiValueHeaders": {name: [value] for name, value in request.headers.items()},
+        "queryStringParameters": None,
+        "multiValueQueryStringParameters": None,
+        "pathParameters": None,
+        "stageVariables": None,
+        "requestContext": {"httpMethod": "POST", "resourcePath": "/v1/events", "path": "/v1/events", "stage": "api"},
+        "body": body.decode(),
+        "isBase64Encoded": False,
+    }
+
+
+def _scan(sequence: int, now: datetime) -> dict[str, Any]:
+    digits = f"{sequence:010}"
+    weighted = sum(int(digit) * (3, 1)[place % 2] for place, digit in enumerate(reversed(digits)))
+    item = f"9V{digits}{-weighted % 10}"
+    event_id = UUID(int=int(now.timestamp() * 1000) << 80 | 0x7 << 76 | 0b10 << 62 | sequence)
+    return {
+        "specversion": "1.0",
+        "id": str(event_id),
+        "source": f"/handsets/{DEVICE}/1",
+        "type": "facteo.item.scanned",
+        "subject": f"item/{item}",
+        "time": now.isoformat(),
+        "datacontenttype": "application/json",
+        "data": {"barcode": {"raw": item, "symbology": "code128"}, "step": "out-for-delivery"},
+        "sequence": sequence,
+        "devicemonotonic": 3_000_000,
+        "deviceboot": "boot-1",
+        "snapshot": 3,
+    }

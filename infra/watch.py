@@ -1,0 +1,186 @@
+"""What is watched on AWS: the alarms and the dashboard, made from the template's own queues and functions.
+
+The build adds them to the template; a new queue or function is watched without a word said here. Each alarm's
+description leads to its page of the runbook. On the local cloud nobody is on call: they are left out there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+RUNBOOK: Final = "docs/operations/README.md"
+MINUTES: Final = 60
+OURS: Final = "Facteo"
+OLDEST, WAITING = "ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"
+
+FUNCTION, QUEUE = "AWS::Serverless::Function", "AWS::SQS::Queue"
+DEAD: Final = ("DeadLetters", "Failures")
+"""How the logical names of queues end that nothing reads: whatever lies there is somebody's work."""
+
+
+class Alarm(NamedTuple):
+    """An alarm: it rises when the metric's statistic is above the threshold in each of some periods.
+
+    `silence` says what no data at all means: `notBreaching` for counts of bad things, `breaching` for a heartbeat.
+    """
+
+    name: str
+    anchor: str
+    metric: str
+    threshold: float
+    namespace: str
+    dimensions: Mapping[str, Any] = {}
+    statistic: str = "Sum"
+    seconds: int = 5 * MINUTES
+    periods: int = 1
+    silence: str = "notBreaching"
+
+
+SINGLE: Final = (
+    Alarm(
+        "RelayBehind",
+        "the-relay-is-behind",
+        "IteratorAge",
+        10 * MINUTES * 1000,
+        "AWS/Lambda",
+        {"Ref": "Relay"},
+        "Maximum",
+    ),
+    Alarm(
+        "SweeperSilent",
+        "the-sweeper-is-silent",
+        "SweeperBehind",
+        30 * MINUTES,
+        OURS,
+        {},
+        "Maximum",
+        15 * MINUTES,
+        2,
+        "breaching",
+    ),
+    Alarm("EventsSwept", "events-were-swept", "EventsSwept", 0, OURS),
+    Alarm("EventsNotRelayable", "an-event-cannot-be-relayed", "EventsNotRelayable", 0, OURS),
+    Alarm(
+        "ErasureBehind",
+        "erasure-is-behind",
+        "ErasureBehind",
+        36 * 60 * MINUTES,
+        OURS,
+        {},
+        "Maximum",
+        60 * MINUTES,
+        3,
+        "breaching",
+    ),
+    Alarm("DespatchesFailed", "files-do-not-leave", "DespatchesFailed", 0, OURS, periods=6),
+    Alarm("SequenceClash", "two-handsets-with-one-key", "SequenceClash", 0, OURS),
+    Alarm("ApiFailing", "the-api-fails", "5XXError", 5, "AWS/ApiGateway", {"ApiName": {"Fn::Sub": "facteo-${Stage}"}}),
+)
+"""What there is one of."""
+
+EACH_FUNCTION: Final = (
+    Alarm("Errors", "a-function-fails", "Errors", 0, "AWS/Lambda", periods=3),
+    Alarm("Throttled", "a-function-is-throttled", "Throttles", 0, "AWS/Lambda", periods=3),
+)
+EACH_QUEUE: Final = (Alarm("Old", "a-queue-is-behind", OLDEST, 15 * MINUTES, "AWS/SQS", statistic="Maximum"),)
+EACH_DEAD_QUEUE: Final = (Alarm("NotEmpty", "dead-letters", WAITING, 0, "AWS/SQS", statistic="Maximum"),)
+
+
+def watched(template: Mapping[str, Any]) -> dict[str, Any]:
+    """The resources that watch those of a template."""
+    alarms = {alarm.name: _alarm(alarm) for alarm in _alarms(template["Resources"])}
+    topic = {"Type": "AWS::SNS::Topic", "Condition": "IsOnAWS", "Properties": {"TopicName": _named("alarms")}}
+    dashboard = {
+        "Type": "AWS::CloudWatch::Dashboard",
+        "Condition": "IsOnAWS",
+        "Properties": {"DashboardName": _named("overview"), "DashboardBody": _dashboard(template["Resources"])},
+    }
+    return {"AlarmTopic": topic, "Dashboard": dashboard, **alarms}
+
+
+def _alarms(resources: Mapping[str, Any]) -> Iterator[Alarm]:
+    for alarm in SINGLE:
+        ref = alarm.dimensions.get("Ref")
+        yield alarm._replace(dimensions={"FunctionName": {"Ref": ref}}) if ref else alarm
+    for logical in _of_type(resources, FUNCTION):
+        yield from (_of(alarm, logical, {"FunctionName": {"Ref": logical}}) for alarm in EACH_FUNCTION)
+    for logical in _of_type(resources, QUEUE):
+        each = EACH_DEAD_QUEUE if logical.endswith(DEAD) else EACH_QUEUE
+        yield from (_of(alarm, logical, {"QueueName": {"Fn::GetAtt": [logical, "QueueName"]}}) for alarm in each)
+
+
+def _of(alarm: Alarm, logical: str, dimensions: Mapping[str, Any]) -> Alarm:
+    return alarm._replace(name=f"{logical}{alarm.name}", dimensions=dimensions)
+
+
+def _alarm(alarm: Alarm) -> dict[str, Any]:
+    dimensions = alarm.dimensions or {"stage": {"Ref": "Stage"}}
+    return {
+        "Type": "AWS::CloudWatch::Alarm",
+        "Condition": "IsOnAWS",
+        "Properties": {
+            "AlarmName": _named(alarm.name),
+            "AlarmDescription": f"{RUNBOOK}#{alarm.anchor}",
+            "Namespace": alarm.namespace,
+            "MetricName": alarm.metric,
+            "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
+            "Statistic": alarm.statistic,
+            "Period": alarm.seconds,
+            "EvaluationPeriods": alarm.periods,
+            "Threshold": alarm.threshold,
+            "ComparisonOperator": "GreaterThanThreshold",
+            "TreatMissingData": alarm.silence,
+            "AlarmActions": [{"Ref": "AlarmTopic"}],
+            "OKActions": [{"Ref": "AlarmTopic"}],
+        },
+    }
+
+
+def _dashboard(resources: Mapping[str, Any]) -> dict[str, Any]:
+    """One page: what comes in, what goes out, what waits, what fails."""
+    functions, queues = _of_type(resources, FUNCTION), _of_type(resources, QUEUE)
+    by_name = [("FunctionName", f"${{{logical}}}") for logical in functions]
+    by_queue = [("QueueName", f"${{{logical}.QueueName}}") for logical in queues]
+    charts = [
+        ("Errors", [["AWS/Lambda", "Errors", *one] for one in by_name], "Sum"),
+        ("Duration (ms, p99)", [["AWS/Lambda", "Duration", *one] for one in by_name], "p99"),
+        ("Age of the oldest message (s)", [["AWS/SQS", OLDEST, *one] for one in by_queue], "Maximum"),
+        ("Messages that wait", [["AWS/SQS", WAITING, *one] for one in by_queue], "Maximum"),
+        ("The relay's delay (ms)", [["AWS/Lambda", "IteratorAge", "FunctionName", "${Relay}"]], "Maximum"),
+        ("Behind (s)", [[OURS, name, "stage", "${Stage}"] for name in ("SweeperBehind", "ErasureBehind")], "Maximum"),
+        (
+            "API",
+            [["AWS/ApiGateway", name, "ApiName", "facteo-${Stage}"] for name in ("Count", "4XXError", "5XXError")],
+            "Sum",
+        ),
+        ("Lines sent to legacy applications", [[OURS, "LinesSent", "stage", "${Stage}"]], "Sum"),
+    ]
+    widgets = [_widget(number, *chart) for number, chart in enumerate(charts)]
+    return {"Fn::Sub": json.dumps({"widgets": widgets})}
+
+
+def _widget(number: int, title: str, metrics: Sequence[Sequence[str]], statistic: str) -> dict[str, Any]:
+    return {
+        "type": "metric",
+        "x": 12 * (number % 2),
+        "y": 6 * (number // 2),
+        "width": 12,
+        "height": 6,
+        "properties": {
+            "title": title,
+            "metrics": metrics,
+            "stat": statistic,
+            "period": 5 * MINUTES,
+            "region": "${AWS::Region}",
+        },
+    }
+
+
+def _of_type(resources: Mapping[str, Any], kind: str) -> list[str]:
+    return sorted(name for name, resource in resources.items() if resource["Type"] == kind)
+
+
+def _named(name: str) -> dict[str, str]:
+    return {"Fn::Sub": f"facteo-${{Stage}}-{name}"}

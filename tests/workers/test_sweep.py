@@ -1,0 +1,191 @@
+"""The sweeper and replays: what the relay never took reaches every consumer, and a new one gets everything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from chalicelib.connectors.relay import service, subscriptions, sweep
+from chalicelib.connectors.relay.workers import relay
+from chalicelib.connectors.relay.workers import sweep as sweeper
+from chalicelib.connectors.tracking.tables import LineRow
+from chalicelib.connectors.tracking.workers import tracking
+from chalicelib.core.events import Event
+from chalicelib.core.progress import ProgressRow
+from tests.support.clock import MONDAY_MORNING, FakeClock
+from tests.support.cloud import Cloud
+from tests.support.events import SCHEDULED, an_item_event, announced, deliver, invoke, recorded, stream_event
+
+CONSUMERS = tuple(subscriptions.SUBSCRIPTIONS)
+
+
+@pytest.fixture
+def day(aws: Cloud, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> list[Event]:
+    """Four events an hour for 25 hours, which no relay took. It is ten minutes after the last one."""
+    happened = []
+    monkeypatch.setattr(sweep, "STEP", timedelta(hours=1))
+    for _ in range(25 * 4):
+        happened += recorded(an_item_event())
+        clock.advance(minutes=15)
+    clock.advance(minutes=10)
+    return happened
+
+
+@pytest.fixture(autouse=True)
+def near(aws: Cloud) -> None:
+    """The sweeper has come up to this morning."""
+    ProgressRow("sweeper", through=MONDAY_MORNING).save()
+
+
+def run_sweeper() -> None:
+    invoke(sweeper, SCHEDULED)
+
+
+def queued(aws: Cloud, consumer: str) -> list[str]:
+    """The ids of the events in a consumer's queue, which is empty then."""
+    return sorted(msgspec.json.decode(message["Body"])["id"] for message in aws.messages(consumer))
+
+
+def ids_of(events: Sequence[Event]) -> list[str]:
+    return sorted(event.id for event in events)
+
+
+class TestSweeper:
+    @pytest.mark.parametrize("consumer", CONSUMERS)
+    def test_after_25_hours_without_a_relay_every_consumer_gets_every_event(
+        self, day: list[Event], aws: Cloud, consumer: str
+    ) -> None:
+        run_sweeper()
+        assert queued(aws, consumer) == ids_of(day)
+
+    def test_what_it_relayed_it_does_not_relay_again(self, day: list[Event], aws: Cloud, clock: FakeClock) -> None:
+        run_sweeper()
+        aws.messages("tracking")
+        ProgressRow("sweeper", through=MONDAY_MORNING).save()
+        run_sweeper()
+        assert queued(aws, "tracking") == []
+
+    def test_what_the_relay_took_is_left_alone(self, aws: Cloud, clock: FakeClock) -> None:
+        taken, missed = recorded(an_item_event(), an_item_event())
+        invoke(relay, stream_event(taken))
+        assert queued(aws, "tracking") == [taken.id]
+        clock.advance(minutes=20)
+
+        run_sweeper()
+
+        assert queued(aws, "tracking") == [missed.id]
+
+    def test_the_relay_has_ten_minutes(self, aws: Cloud, clock: FakeClock) -> None:
+        [event] = recorded(an_item_event())
+        for minutes, expected in ((10, []), (0.001, [event.id])):
+            clock.advance(minutes=minutes)
+            run_sweeper()
+            assert queued(aws, "tracking") == expected
+
+    def test_quarantined_events_are_dealt_with_and_not_sent(self, aws: Cloud, clock: FakeClock) -> None:
+        recorded(an_item_event(quarantined=True))
+        clock.advance(minutes=20)
+        run_sweeper()
+        assert queued(aws, "tracking") == []
+
+    def test_an_event_that_no_queue_takes_holds_back_no_other(
+        self, aws: Cloud, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bad, good = recorded(an_item_event(), an_item_event())
+        send = service.send
+
+        def refusing(consumer: str, found: Sequence[Event]) -> None:
+            if bad in found:
+                raise service.NotQueued("too large", for_ever=True)
+            send(consumer, found)
+
+        monkeypatch.setattr(service, "send", refusing)
+        clock.advance(minutes=20)
+        run_sweeper()
+        assert queued(aws, "tracking") == [good.id]
+
+    def test_in_an_outage_of_the_queues_it_stands_still(
+        self, aws: Cloud, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        [event] = recorded(an_item_event())
+        clock.advance(minutes=20)
+
+        def out_of_order(*_: Any) -> None:
+            raise service.NotQueued("InternalError", for_ever=False)
+
+        with monkeypatch.context() as broken:
+            broken.setattr(service, "send", out_of_order)
+            with pytest.raises(service.NotQueued):
+                run_sweeper()
+        run_sweeper()
+        assert queued(aws, "tracking") == [event.id]
+
+    def test_a_run_ends_in_time_and_the_next_goes_on(
+        self, day: list[Event], aws: Cloud, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        missed = service.missed
+
+        def slow(found: Sequence[Event]) -> list[Event]:
+            clock.advance(seconds=30)
+            return missed(found)
+
+        monkeypatch.setattr(service, "missed", slow)
+        run_sweeper()
+        first = queued(aws, "tracking")
+        assert 0 < len(first) < len(day)
+        while more := (run_sweeper(), queued(aws, "tracking"))[1]:
+            first += more
+        assert sorted(first) == ids_of(day)
+
+
+class TestReplay:
+    def test_a_new_consumer_is_filled_from_the_beginning(
+        self, day: list[Event], aws: Cloud, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run_sweeper()
+        for consumer in CONSUMERS:
+            aws.messages(consumer)
+        monkeypatch.setitem(subscriptions.SUBSCRIPTIONS, "archive", subscriptions.ITEM_FACTS)  # type: ignore[arg-type]
+        monkeypatch.setattr(service, "queue_of", lambda _: os.environ["FACTEO_SORTING_QUEUE"])
+
+        parts = list(sweep.replay("archive", MONDAY_MORNING, MONDAY_MORNING + timedelta(days=2)))
+
+        assert sum(part.sent for part in parts) == len(day)
+        assert queued(aws, "sorting") == ids_of(day)
+
+    def test_a_consumer_that_has_dealt_with_it_drops_the_repeat(self, aws: Cloud, clock: FakeClock) -> None:
+        [event] = recorded(an_item_event())
+        told = announced()
+        for _ in range(2):
+            list(sweep.replay("tracking", clock.at - timedelta(hours=1), clock.at + timedelta(seconds=1)))
+            assert deliver(tracking, [told, event]) == []
+        assert len(list(LineRow.scan(LineRow.pk.startswith("line/")))) == 2
+
+    def test_only_what_was_received_in_that_time(self, day: list[Event], aws: Cloud) -> None:
+        since, until = MONDAY_MORNING + timedelta(minutes=30), MONDAY_MORNING + timedelta(hours=2)
+        list(sweep.replay("tracking", since, until))
+        assert queued(aws, "tracking") == ids_of([event for event in day if since <= event.receivedat < until])
+
+    def test_a_dry_run_counts_and_sends_nothing(self, day: list[Event], aws: Cloud) -> None:
+        until = MONDAY_MORNING + timedelta(days=2)
+        assert sum(part.sent for part in sweep.replay("tracking", MONDAY_MORNING, until, dry_run=True)) == len(day)
+        assert queued(aws, "tracking") == []
+        assert sum(part.sent for part in sweep.replay("tracking", MONDAY_MORNING, until)) == len(day)
+
+    def test_one_that_was_interrupted_goes_on_where_it_stopped(self, day: list[Event], aws: Cloud) -> None:
+        asked = ("tracking", MONDAY_MORNING, MONDAY_MORNING + timedelta(days=2))
+        begun = sweep.replay(*asked)
+        for _ in range(3):
+            next(begun)
+        begun.close()
+        assert next(sweep.replay(*asked)).since == MONDAY_MORNING + timedelta(hours=2)
+        assert next(sweep.replay("tracking", MONDAY_MORNING, asked[2] + timedelta(hours=1))).since == MONDAY_MORNING
+
+    def test_there_is_no_such_consumer(self, aws: Cloud) -> None:
+        with pytest.raises(KeyError):
+            list(sweep.replay("nobody", MONDAY_MORNING, datetime.now(MONDAY_MORNING.tzinfo)))
