@@ -17,7 +17,7 @@ def enter(stage: str) -> None:
     if stage == LOCAL:
         running = Run.load()
         os.environ |= {**CREDENTIALS, "AWS_DEFAULT_REGION": running.region, "AWS_ENDPOINT_URL": running.endpoint}
-    os.environ["FACTEO_STAGE"] = stage
+    os.environ |= {"FACTEO_STAGE": stage, "POWERTOOLS_METRICS_DISABLED": "true"}
 
 
 def take_settings_of(function: str) -> None:
