@@ -90,7 +90,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     def all_problems(self) -> tuple[type[Problem], ...]:
         """Every problem that this endpoint may answer with."""
         own = (RequestInvalid, BodyTooLarge, MediaTypeUnsupported) if self.request else (RequestInvalid,)
-        return tuple(dict.fromkeys((*own, *self.allow.problems, *self.problems, *ANYWHERE)))
+        of_path = (NotFound,) if self.path_names else ()
+        return tuple(dict.fromkeys((*own, *of_path, *self.allow.problems, *self.problems, *ANYWHERE)))
 
 
 REGISTRY: dict[tuple[str, str], Endpoint] = {}
@@ -129,7 +130,7 @@ def endpoint(
             view=view,
             allow=allow,
             problems=tuple(problems),
-            status=status,
+            status=204 if returned is type(None) else status,
             body_limit=body_limit,
             settings=settings,
             arguments={name: hints[name] for name in inspect.signature(view).parameters},

@@ -28,7 +28,7 @@ from chalicelib.fleet.schemas import (
     TicketIssued,
 )
 from chalicelib.fleet.tables import CarrierDeviceRow, DeviceRow, HardwareRow, KeySeenRow, TicketRow
-from chalicelib.people import service as people
+from chalicelib.people import lookup as people
 
 _SECRET_BYTES = 24
 _CHALLENGE_BYTES = 32

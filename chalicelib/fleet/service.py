@@ -16,7 +16,7 @@ from chalicelib.fleet import rules, tables
 from chalicelib.fleet.attestation import Assurance
 from chalicelib.fleet.schemas import Device, DeviceRetired, Devices, DeviceSearch
 from chalicelib.fleet.tables import CarrierDeviceRow, DeviceRow, HardwareRow, Known
-from chalicelib.people import service as people
+from chalicelib.people import lookup as people
 
 PAGE = 50
 """As many as one call reads."""

@@ -16,7 +16,7 @@ from chalicelib.core.schemas import Schema
 from chalicelib.items import rules, service, tracking
 from chalicelib.items.schemas import Corrected, ItemHistory, ItemNumber
 from chalicelib.items.suivi import SuiviAnswer
-from chalicelib.people import service as people
+from chalicelib.people import lookup as people
 
 routes = Blueprint(__name__)
 

@@ -27,7 +27,7 @@ from chalicelib.items.schemas import (
     ItemHistory,
 )
 from chalicelib.items.tables import ItemRow
-from chalicelib.people import service as people
+from chalicelib.people import lookup as people
 
 _ROWS_PER_ANNOUNCEMENT = 4
 _ANNOUNCEMENTS_PER_TRANSACTION = MAX_ITEMS // _ROWS_PER_ANNOUNCEMENT

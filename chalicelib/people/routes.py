@@ -36,7 +36,7 @@ from chalicelib.people.schemas import (
     ZonePage,
     ZonesAfter,
 )
-from chalicelib.people.service import UnknownReference
+from chalicelib.people.statements import UnknownReference
 
 routes = Blueprint(__name__)
 

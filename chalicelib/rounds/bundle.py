@@ -14,7 +14,7 @@ from chalicelib.core.schemas import Schema
 from chalicelib.core.transaction import retried, transaction
 from chalicelib.items import rules as item_rules
 from chalicelib.items.schemas import Addressee, Announced
-from chalicelib.people import service as people
+from chalicelib.people import lookup as people
 from chalicelib.rounds import rules
 from chalicelib.rounds.parts import BundlePart
 from chalicelib.rounds.schemas import Bundle, BundleItem, BundleTaken, Round

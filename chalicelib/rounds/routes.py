@@ -11,7 +11,7 @@ from chalicelib.core.endpoint import Answer, endpoint
 from chalicelib.core.errors import ChangedMeanwhile, NotFound
 from chalicelib.core.schemas import Schema
 from chalicelib.items.schemas import ItemNumber
-from chalicelib.people import service as people
+from chalicelib.people import lookup as people
 from chalicelib.people.schemas import DepotId
 from chalicelib.rounds import bundle, service
 from chalicelib.rounds.bundle import NoRoundToday

@@ -14,7 +14,7 @@ from chalicelib.core.events import Event
 from chalicelib.core.transaction import UnitOfWork, retried, transaction
 from chalicelib.items import rules as item_rules
 from chalicelib.items.schemas import Announced, ItemHistory, Status
-from chalicelib.people import service as people
+from chalicelib.people import lookup as people
 from chalicelib.rounds import plan, rules
 from chalicelib.rounds.schemas import NO_DEPOT, UNSORTED, Place, PlacedItem, PlacedItems, Placement
 from chalicelib.rounds.tables import PlaceRow

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.core import journal
 from chalicelib.core.journal import JournalRow
-from chalicelib.people import service
+from chalicelib.people import lookup
 from chalicelib.people.schemas import Duty
 from tests.support.api import Api, Caller
 from tests.support.cloud import Cloud
@@ -53,7 +53,7 @@ def test_whose_duty_is_withdrawn_has_no_round_today(assigned: Api, aws: Cloud) -
     assert calls == {"BatchGetItem": 1, "TransactWriteItems": 1}
     assert handset.calls().get("/v1/round").problem == "no-round-today"
     assert manager_of(assigned).get(f"/v1/carriers/{OURS}/duties").body == {"duties": []}
-    assert service.duties_on_round(HERE, "T12", date(2026, 11, 23)) == []
+    assert lookup.duties_on_round(HERE, "T12", date(2026, 11, 23)) == []
     [event] = [event for event in journal.read(f"carrier/{OURS}") if event.type == "facteo.duty.withdrawn"]
     assert (event.body(Duty).route, event.place, event.actor[:6]) == ("T12", HERE, "staff/")
 
@@ -111,7 +111,7 @@ def test_it_can_be_assigned_again_by_who_knows_that_it_was_withdrawn(assigned: A
 
     assert (answer.status, answer.body["revision"]) == (200, 3)
     assert events_of_duty() == ["facteo.duty.assigned", "facteo.duty.assigned", "facteo.duty.withdrawn"]
-    assert service.duty_of(OURS, date(2026, 11, 23)) is not None
+    assert lookup.duty_of(OURS, date(2026, 11, 23)) is not None
 
 
 def test_a_withdrawal_killed_everywhere(api: Api, everywhere: Everywhere) -> None:

@@ -12,7 +12,7 @@ from chalicelib.core.callers import StaffMember
 from chalicelib.core.errors import NotFound
 from chalicelib.core.intake import Taken
 from chalicelib.core.journal import JournalRow
-from chalicelib.people import service
+from chalicelib.people import legacy, lookup, service
 from chalicelib.people.schemas import CarrierEntry
 from chalicelib.people.tables import PeopleRow
 from tests.support.api import Answered, Api
@@ -356,32 +356,32 @@ class TestTwoAtOnce:
 
 class TestWhatOthersAsk:
     def test_carrier_and_depot(self, registered: Api) -> None:
-        assert service.carrier("C1").depot == "75015A"
-        assert service.depot("75015A").zone == "PARIS-SUD"
+        assert lookup.carrier("C1").depot == "75015A"
+        assert lookup.depot("75015A").zone == "PARIS-SUD"
         with pytest.raises(NotFound):
-            service.carrier("C404")
+            lookup.carrier("C404")
         with pytest.raises(NotFound):
-            service.depot("NOWHERE")
+            lookup.depot("NOWHERE")
 
     def test_duty_in_one_read(self, registered: Api, aws: Cloud) -> None:
         manager_of(registered).put(f"/v1/carriers/C1/duties/{DAY}", a_duty())
 
         with aws.counting() as calls:
-            duty = service.duty_of("C1", date(2026, 11, 24))
+            duty = lookup.duty_of("C1", date(2026, 11, 24))
 
         assert duty is not None
         assert duty.route == "T12"
         assert calls == {"GetItem": 1}
-        assert service.duty_of("C1", date(2026, 11, 25)) is None
-        assert service.duties_on_round("75015A", "T12", date(2026, 11, 24)) == [duty]
+        assert lookup.duty_of("C1", date(2026, 11, 25)) is None
+        assert lookup.duties_on_round("75015A", "T12", date(2026, 11, 24)) == [duty]
 
     def test_client(self, registered: Api) -> None:
         registered.as_staff("ops").put("/v1/clients/999999", a_client())
 
-        found = service.client_of("999999")
+        found = lookup.client_of("999999")
         assert found is not None
         assert found.company == "La Boutique"
-        assert service.client_of("000000") is None
+        assert lookup.client_of("000000") is None
 
     @pytest.mark.parametrize(
         ("scopes", "allowed", "reads"),
@@ -399,7 +399,7 @@ class TestWhatOthersAsk:
         who = StaffMember(actor="staff/s-1", roles=frozenset({"depot-manager"}), scopes=frozenset(scopes))
 
         with aws.counting() as calls:
-            assert service.may_work_for(who, "75015A") is allowed
+            assert lookup.may_work_for(who, "75015A") is allowed
 
         assert calls == reads
 
@@ -409,7 +409,7 @@ class TestImport:
 
     def take(self, *entries: CarrierEntry, correlation_id: str = "import/1/1", first_line: int = 2) -> list[Any]:
         lines = range(first_line, first_line + len(entries))
-        return service.import_records(
+        return legacy.import_records(
             entries, lines=lines, at=self.AT, actor="legacy/carriers", correlation_id=correlation_id
         )
 
@@ -437,7 +437,7 @@ class TestImport:
         assert (first[0].detail, again[0].detail) == ("Line 4 says otherwise, and counts.",) * 2
         assert first[1:] == [Taken.DUPLICATE, Taken.RECORDED]
         assert again[1:] == [Taken.DUPLICATE, Taken.REPEATED]
-        assert service.carrier("C7").manager == "B"
+        assert lookup.carrier("C7").manager == "B"
         assert events_of("carrier/C7") == ["facteo.carrier.registered"]
 
     def test_one_that_cannot_be_taken_does_not_hold_back_the_others(self, registered: Api) -> None:

@@ -12,7 +12,7 @@ from chalicelib.connectors.importer import rules, workers
 from chalicelib.core import aws as clients
 from chalicelib.core import clock
 from chalicelib.core.schemas import Schema
-from chalicelib.people import service as people
+from chalicelib.people import legacy
 from chalicelib.people.schemas import Address, CarrierEntry, Depot, Zone
 from chalicelib.rounds import plan
 from tests.support.cloud import BUCKET
@@ -28,7 +28,7 @@ ZONES = "zone;name\n" + "".join(f"Z{number};Zone {number}\n" for number in range
 def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two lines a slice and two records a transaction, so that little has several."""
     monkeypatch.setattr(rules.cut, "__defaults__", (2,))
-    monkeypatch.setattr(people, "_RECORDS_PER_TRANSACTION", 2)
+    monkeypatch.setattr(legacy, "_RECORDS_PER_TRANSACTION", 2)
     monkeypatch.setattr(plan, "_LINES_PER_TRANSACTION", 2)
 
 
@@ -73,7 +73,7 @@ def test_people(everywhere: Everywhere) -> None:
 
     def state(entries: Sequence[Schema], delivery: str = "import/1/1") -> None:
         lines = range(2, len(entries) + 2)
-        people.import_records(entries, lines=lines, at=clock.now(), actor="legacy/carriers", correlation_id=delivery)
+        legacy.import_records(entries, lines=lines, at=clock.now(), actor="legacy/carriers", correlation_id=delivery)
 
     everywhere(Scenario("people import", arrange, lambda _: state(carriers)))
 

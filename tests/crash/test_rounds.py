@@ -8,7 +8,7 @@ from chalicelib.connectors.relay import service as relay
 from chalicelib.core import clock, journal
 from chalicelib.core.events import Event
 from chalicelib.items import service as items
-from chalicelib.people import service as people
+from chalicelib.people import legacy
 from chalicelib.people.schemas import Address, CarrierEntry, Depot, Duty, Zone
 from chalicelib.rounds import plan
 from chalicelib.rounds.workers import sorting
@@ -118,4 +118,4 @@ def roster() -> None:
         duty,
     ]
     for line, record in enumerate(stated, 1):
-        people.import_records([record], lines=[line], at=clock.now(), actor="system/test", correlation_id="setup")
+        legacy.import_records([record], lines=[line], at=clock.now(), actor="system/test", correlation_id="setup")

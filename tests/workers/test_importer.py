@@ -17,7 +17,7 @@ from chalicelib.core import aws as cloud_clients
 from chalicelib.core import clock, journal
 from chalicelib.core.journal import JournalRow
 from chalicelib.core.schemas import Schema
-from chalicelib.people import service as people
+from chalicelib.people import legacy, lookup
 from chalicelib.people.schemas import Address, Depot, Zone
 from chalicelib.people.tables import PeopleRow
 from tests.support.api import Api
@@ -101,7 +101,7 @@ def post(aws: Cloud) -> Post:
 
 
 def register(record: Schema, line: int) -> None:
-    people.import_records([record], lines=[line], at=clock.now(), actor="system/test", correlation_id="setup")
+    legacy.import_records([record], lines=[line], at=clock.now(), actor="system/test", correlation_id="setup")
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ class TestTaking:
 
         assert post.counts("inbox/carriers/staff.csv") == (300, 0, 0)
         assert post.report("inbox/carriers/staff.csv") == []
-        assert people.carrier("C300").depot == "75015A"
+        assert lookup.carrier("C300").depot == "75015A"
         assert len(events_of_type("facteo.carrier.registered")) == 300
 
     def test_the_import_is_one_event(self, post: Post) -> None:
@@ -278,11 +278,11 @@ class TestRepeating:
         post.notify(former)
         latter = post.put("inbox/carriers/fast.csv", carriers(1, first=50))
         post.take_slices()
-        assert people.carrier("C2").id == "C2"
+        assert lookup.carrier("C2").id == "C2"
         post.notify(latter)
         post.take_slices()
 
-        assert people.carrier("C50").id == "C50"
+        assert lookup.carrier("C50").id == "C50"
 
     @pytest.mark.usefixtures("small_slices")
     def test_two_workers_at_the_same_slice_count_it_once(self, post: Post) -> None:

@@ -13,7 +13,7 @@ from chalicelib.core.errors import Problem
 from chalicelib.core.intake import Taken
 from chalicelib.core.journal import JournalRow
 from chalicelib.core.schemas import Schema
-from chalicelib.people import service
+from chalicelib.people import legacy, lookup, statements
 from chalicelib.people.schemas import CarrierEntry, Duty
 from tests.support.api import Api
 from tests.support.clock import FakeClock
@@ -32,7 +32,7 @@ class Line(NamedTuple):
 
     def states(self, entry: Schema) -> Taken | Problem:
         """Take the line."""
-        [outcome] = service.import_records(
+        [outcome] = legacy.import_records(
             [entry],
             lines=[self.number],
             at=MORNING + timedelta(minutes=self.minute),
@@ -73,7 +73,7 @@ def withdraw(post: Api) -> None:
 
 
 def is_superseded(outcome: Taken | Problem) -> bool:
-    return isinstance(outcome, service.Superseded)
+    return isinstance(outcome, statements.Superseded)
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations([FIRST, LATER_LINE, NEWER_FILE])))
@@ -81,7 +81,7 @@ def is_superseded(outcome: Taken | Problem) -> bool:
 def test_the_newest_line_counts_in_whatever_order_they_are_taken(order: Sequence[Line]) -> None:
     outcomes = {line: line.states(an_entry(str(line))) for line in order}
 
-    assert service.carrier("C7").manager == str(NEWER_FILE)
+    assert lookup.carrier("C7").manager == str(NEWER_FILE)
     for line, outcome in outcomes.items():
         before = order[: order.index(line)]
         assert is_superseded(outcome) is any(other > line for other in before)
@@ -89,7 +89,7 @@ def test_the_newest_line_counts_in_whatever_order_they_are_taken(order: Sequence
     assert [line for line in order if again[line] is Taken.REPEATED] == [
         line for line in order if outcomes[line] is Taken.RECORDED
     ]
-    assert service.carrier("C7").manager == str(NEWER_FILE)
+    assert lookup.carrier("C7").manager == str(NEWER_FILE)
 
 
 def test_a_line_older_than_what_the_staff_stated_changes_nothing_and_says_why(post: Api) -> None:
@@ -102,7 +102,7 @@ def test_a_line_older_than_what_the_staff_stated_changes_nothing_and_says_why(po
     assert (
         outcome.detail == "It was stated otherwise or withdrawn later, at 2026-11-23T12:00:00.000000Z, and that counts."
     )
-    assert service.carrier("C7").manager == "staff"
+    assert lookup.carrier("C7").manager == "staff"
     assert len(list(JournalRow.scan())) == before
 
 
@@ -112,7 +112,7 @@ def test_staff_always_change_what_a_file_stated_and_are_never_older_than_it(post
     save(post, "staff")
 
     assert is_superseded(before.states(an_entry("legacy")))
-    assert service.carrier("C7").manager == "staff"
+    assert lookup.carrier("C7").manager == "staff"
 
 
 @pytest.mark.parametrize("by_staff", [True, False])
@@ -126,7 +126,7 @@ def test_what_is_stated_again_is_newer_than_all_that_lies_between(post: Api, by_
     assert len(list(JournalRow.scan())) == before
 
     assert is_superseded(LATER_LINE.states(an_entry("wrong")))
-    assert service.carrier("C7").manager == "right"
+    assert lookup.carrier("C7").manager == "right"
 
 
 @pytest.mark.parametrize("stated", ["right", "changed"])
@@ -136,7 +136,7 @@ def test_a_line_that_is_overtaken_by_a_newer_statement_is_superseded(post: Api, 
     with overtaken(by=lambda: save(post, stated)):
         assert is_superseded(NEWER_FILE.states(an_entry("wrong")))
 
-    assert service.carrier("C7").manager == stated
+    assert lookup.carrier("C7").manager == stated
 
 
 def test_a_withdrawn_duty_comes_back_with_a_newer_file_only(post: Api) -> None:
@@ -146,6 +146,6 @@ def test_a_withdrawn_duty_comes_back_with_a_newer_file_only(post: Api) -> None:
 
     assert FIRST.states(a_duty()) is Taken.REPEATED
     assert is_superseded(LATER_LINE.states(a_duty()))
-    assert service.duty_of(OURS, DAY) is None
+    assert lookup.duty_of(OURS, DAY) is None
     assert newer.states(a_duty()) is Taken.RECORDED
-    assert service.duty_of(OURS, DAY) == a_duty()
+    assert lookup.duty_of(OURS, DAY) == a_duty()

@@ -205,9 +205,9 @@ def _people(name: str) -> Callable[[], type[Schema]]:
 
 
 def _take_people(entries: Sequence[Schema], origin: Origin) -> Sequence[Outcome]:
-    from chalicelib.people import service  # noqa: PLC0415
+    from chalicelib.people import legacy  # noqa: PLC0415
 
-    return service.import_records(
+    return legacy.import_records(
         entries, lines=origin.lines, at=origin.at, actor=origin.actor, correlation_id=origin.correlation_id
     )
 

@@ -1,0 +1,73 @@
+"""What other features ask of people and places: one read each."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from chalicelib.core.callers import StaffMember
+from chalicelib.core.errors import AccessDenied, NotFound
+from chalicelib.people import rules
+from chalicelib.people.rules import Key
+from chalicelib.people.schemas import (
+    Carrier,
+    CarrierRecord,
+    Client,
+    Depot,
+    Duty,
+)
+from chalicelib.people.tables import PeopleRow
+
+
+def carrier(carrier_id: str) -> Carrier:
+    """Where a carrier belongs: one read. Raises NotFound."""
+    found = existing(rules.carrier_key(carrier_id)).holds(CarrierRecord)
+    return Carrier(id=found.id, depot=found.depot, manager=found.manager)
+
+
+def depot(depot_id: str) -> Depot:
+    """A depot: one read. Raises NotFound."""
+    return existing(rules.depot_key(depot_id)).holds(Depot)
+
+
+def duty_of(carrier_id: str, day: date) -> Duty | None:
+    """What a carrier does on a day, if the roster says: one read."""
+    row = PeopleRow.find(*rules.duty_key(carrier_id, day))
+    return row.holds(Duty) if row and row.stands else None
+
+
+def duties_on_round(depot_id: str, route: str, day: date) -> list[Duty]:
+    """Who works a round on a day, by carrier: one query, which may lag behind a change by a moment."""
+    group = rules.round_group(depot_id, route, day)
+    return [row.holds(Duty) for row in PeopleRow.by_group.query(group)]
+
+
+def client_of(number: str) -> Client | None:
+    """A client of the post by its number: one read."""
+    row = PeopleRow.find(*rules.client_key(number))
+    return row.holds(Client) if row else None
+
+
+def may_work_for(who: StaffMember, depot_id: str) -> bool:
+    """Whether a depot is this member of staff's, by itself or by its zone. One read, only if zones matter."""
+    if who.reaches(depot_id) or not who.works_for_zones:
+        return who.reaches(depot_id)
+    row = PeopleRow.find(*rules.depot_key(depot_id))
+    return row is not None and who.reaches(depot_id, row.holds(Depot).zone)
+
+
+def require_depot(who: StaffMember, depot_id: str) -> None:
+    """Raise AccessDenied unless the depot is this member of staff's. One read, only if zones matter."""
+    if not may_work_for(who, depot_id):
+        raise not_theirs(depot_id)
+
+
+def existing(key: Key) -> PeopleRow:
+    return PeopleRow.find(*key) or missing(key)
+
+
+def missing(key: Key) -> PeopleRow:
+    raise NotFound(f"There is no {key.pk}.")
+
+
+def not_theirs(depot_id: str) -> AccessDenied:
+    return AccessDenied(f"The depot {depot_id} is not one of yours. Ask its manager.")
