@@ -1,18 +1,18 @@
 # What developers and ops do. `make` lists it.
 
 PYTHON ?= python3
-STAGE ?= local
 BIN := .venv/bin
 READY := .venv/.ready
+ASKED_AT := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test e2e lint format openapi build preview deploy clean
+.PHONY: help run demo test e2e lint format openapi stage build preview deploy clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(READY) ## Run the whole back office here: local cloud, packaged stack, demo data; until Ctrl-C
-	@$(BIN)/python -m infra.run
+	@$(BIN)/python -m infra.run --asked-at $(ASKED_AT)
 
 demo: $(READY) ## A day of the post against what 'make run' started
 	@$(BIN)/python -m demo.day
@@ -26,7 +26,7 @@ e2e: $(READY) ## The tests of the deployed stack: a local cloud of their own, ov
 lint: $(READY) ## Formatting, lint rules and types
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy --strict chalicelib infra handset demo
+	@$(BIN)/mypy --strict chalicelib infra handset demo ops
 
 format: $(READY) ## Format the sources and repair what the linter can
 	@$(BIN)/ruff format .
@@ -35,13 +35,16 @@ format: $(READY) ## Format the sources and repair what the linter can
 openapi: $(READY) ## Write openapi.json from the declarations
 	@$(BIN)/python -m infra.openapi
 
-build: $(READY) ## Build the package of a stage: STAGE=dev|staging|prod
+stage:
+	@test -n "$(STAGE)" || { echo "Give STAGE=dev|staging|prod." >&2; exit 1; }
+
+build: stage $(READY) ## Build the package of a stage: STAGE=dev|staging|prod
 	@$(BIN)/python -m infra.build --stage $(STAGE)
 
-preview: build ## Show what a deployment would change
+preview: stage $(READY) ## Build it and show what a deployment would change
 	@$(BIN)/python -m infra.deploy --stage $(STAGE) --preview
 
-deploy: build ## Deploy a stage by a CloudFormation change set
+deploy: stage $(READY) ## Build it and deploy it by a CloudFormation change set
 	@$(BIN)/python -m infra.deploy --stage $(STAGE)
 
 clean: ## Remove everything that was made here: environments, builds, the local cloud's state

@@ -5,27 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import urllib.error
 from pathlib import Path
 from typing import Any
 
-from demo import seed, staff
-from handset.__main__ import main as handset
+from demo import failures, seed, staff
+from handset import __main__ as handset
+from handset.transport import Refused
 from infra.running import FOLDER, Run
 
 
 def main() -> int:
     """Run one command."""
-    given, rest = _parser().parse_known_args()
-    running = Run.load()
-    try:
-        return _run(running, given, rest)
-    except urllib.error.HTTPError as error:
-        print(f"{error.code}: {error.read().decode()}", file=sys.stderr)
-        return 1
+    given = _parser().parse_args()
+    with failures.told():
+        return _run(Run.load(), given)
 
 
-def _run(running: Run, given: argparse.Namespace, rest: list[str]) -> int:
+def _run(running: Run, given: argparse.Namespace) -> int:
     match given.command:
         case "roles":
             print("\n".join(staff.ROLES))
@@ -40,17 +36,39 @@ def _run(running: Run, given: argparse.Namespace, rest: list[str]) -> int:
             seed.drop(running, given.kind, given.file.name, given.file.read_bytes())
             _show(seed.wait_for_import(running, given.kind, given.file.name))
         case "handset":
-            return _handset(running, given, rest)
+            return _handset(running, given)
     return 0
 
 
-def _handset(running: Run, given: argparse.Namespace, rest: list[str]) -> int:
-    folder = FOLDER / "handsets" / given.carrier
-    if given.action == "enrol":
-        enrolled = staff.enrol(running, given.carrier, folder)
-        print(f"Enrolled as {enrolled.enrolment['device']} in {folder}.")
-        return 0
-    return handset(["--folder", str(folder), "--connect-to", running.connect_to, given.action, *rest])
+def _handset(running: Run, given: argparse.Namespace) -> int:
+    given.folder, given.connect_to = FOLDER / "handsets" / given.carrier, running.connect_to
+    match given.action:
+        case "enrol":
+            _enrol(running, given.carrier, given.folder)
+        case "retire":
+            _retire(running, given.carrier)
+        case _:
+            return handset.run(given)
+    return 0
+
+
+def _enrol(running: Run, carrier: str, folder: Path) -> None:
+    try:
+        print(handset.enrolled(staff.enrol(running, carrier, folder)))
+    except Refused as refusal:
+        if refusal.problem.get("type") != "/problems/already-enrolled":
+            raise
+        raise SystemExit(
+            f"{carrier} has an enrolled handset already: go on with 'bin/facteo handset round {carrier}', or retire it "
+            f"with 'bin/facteo handset retire {carrier}' and enrol again."
+        ) from None
+
+
+def _retire(running: Run, carrier: str) -> None:
+    device = staff.retire(running, carrier)
+    if device is None:
+        raise SystemExit(f"{carrier} has no enrolled handset: 'bin/facteo handset enrol {carrier}' enrols one.")
+    print(f"{device} is retired: it is refused from now on, until it is enrolled again.")
 
 
 def _show_ticket(made: dict[str, Any]) -> None:
@@ -75,9 +93,13 @@ def _parser() -> argparse.ArgumentParser:
     drop = commands.add_parser("drop", help="put a file into the inbox and wait for what becomes of it")
     drop.add_argument("kind", choices=["announcements", "duties", *seed.KINDS])
     drop.add_argument("file", type=Path)
-    handset_command = commands.add_parser("handset", help="a carrier's handset: enrol, round, scan, deliver, sync, …")
-    handset_command.add_argument("action")
-    handset_command.add_argument("carrier")
+    actions = commands.add_parser("handset", help="what a carrier's handset does: enrol, round, scan, deliver, sync, …")
+    handset_actions = actions.add_subparsers(dest="action", required=True)
+    enrol = handset_actions.add_parser("enrol", help="CARRIER: enrol a handset with a ticket of its own")
+    retire = handset_actions.add_parser("retire", help="CARRIER: have it refused from now on; it can enrol again")
+    for command in (enrol, retire):
+        command.add_argument("carrier")
+    handset.add_actions(handset_actions, "carrier")
     return parser
 
 

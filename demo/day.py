@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from demo import seed, staff, tour
+from demo import failures, seed, staff, tour
 from handset.client import Handset, Synced
 from handset.transport import NoNetwork
 from infra.running import Run
@@ -46,7 +46,8 @@ class DemoFailed(SystemExit):
 def main() -> None:
     """The command."""
     started = time.monotonic()
-    day(Run.load())
+    with failures.told():
+        day(Run.load())
     say(f"Done in {time.monotonic() - started:.0f} s: nothing lost, nothing twice.")
 
 
@@ -123,7 +124,7 @@ def _take_round(handset: Handset, number: int) -> list[str]:
         return bundle if announced <= {item["item"][2:12] for item in bundle["items"]} else None
 
     bundle = seed.wait_for(whole, "the sorting of the items")
-    items = [item["item"] for item in bundle["items"]]
+    items = tour.items_of(bundle)
     say(f"It takes its round: {len(items)} items, snapshot {bundle['snapshot']}, and goes where there is no network")
     return items
 

@@ -1,12 +1,13 @@
-"""The demo's data: users, and a small depot's files, taken by the real importer. Loaded once."""
+"""The demo's data: users, a small depot's files and an item, taken by the real importer. Loaded once."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from botocore.exceptions import ClientError
 
@@ -20,6 +21,9 @@ KINDS = ("zones", "depots", "carriers", "clients", "sorting-plan")
 ROUNDS = (("C1001", "75015A", "T12"), ("C1002", "75015A", "T13"), ("C2001", "92130B", "T01"))
 DUTY_DAYS = 31
 
+ITEM = "9V00000100014"
+"""An item that lies on the round of C1001 from the start."""
+
 _WAIT_SECONDS = 120
 _LOOK_EVERY_SECONDS = 0.5
 
@@ -27,10 +31,12 @@ ResultT = TypeVar("ResultT")
 
 
 def seed(running: Run) -> None:
-    """Load what is not there yet: users, people and places, the sorting plan, and duties from today on."""
+    """Load what is not there yet: users, people and places, the sorting plan, an item, and duties from today on."""
     staff.make_users(running)
+    today = datetime.now(ZoneInfo("Europe/Paris")).date()
     files = [(kind, f"demo-{kind}.csv", (DATA / f"{kind}.csv").read_bytes()) for kind in KINDS]
-    files.append(("duties", f"demo-duties-{date.today():%Y%m%d}.csv", duties(date.today())))  # noqa: DTZ011
+    files.append(("duties", f"demo-duties-{today:%Y%m%d}.csv", duties(today)))
+    files.append(("announcements", "demo-announcements.txt", announcement(today)))
     for kind, name, content in files:
         if not _is_there(running, f"inbox/{kind}/{name}"):
             print(f"Importing {name} ...", flush=True)
@@ -77,6 +83,16 @@ def duties(first: date) -> bytes:
     days = [first + timedelta(days=number) for number in range(DUTY_DAYS)]
     lines = [f"{carrier};{day};{depot};{route};07:30;14:00" for day in days for carrier, depot, route in ROUNDS]
     return "\n".join(["carrier;day;depot;route;starts;ends", *lines, ""]).encode()
+
+
+def announcement(day: date) -> bytes:
+    """An announcement file 02.00 with one item, handed over on that day by another client than the demo's."""
+    header = f"BBB001;1;964744;{day:%Y%m%d}0700;{day:%Y%m%d}0000;02.00;;ESSAI"
+    item = (
+        f"DDD001;9V;{ITEM[2:12]};1000;75015;0;;0;;O;N;MME`Rose`LAMBERT;;;;12 RUE LECOURBE;;75015;PARIS;"
+        "REF-1;;;;;;FR;;;;;;;;0611111111;;;;"
+    )
+    return "\r\n".join([header, item, ""]).encode("iso-8859-1")
 
 
 def _is_there(running: Run, key: str) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from demo import seed
 from handset.client import Handset
 
 NO_NETWORK = "127.0.0.1:9"
@@ -25,6 +26,11 @@ ENDS: tuple[tuple[str, dict[str, str]], ...] = (
     ("facteo.item.held", {"place": "post-office"}),
 )
 """How the items of the round end, one after the other and again from the first."""
+
+
+def items_of(bundle: dict[str, Any]) -> list[str]:
+    """The items of the round that the demo works on: the one that is there from the start is left to the visitor."""
+    return [item["item"] for item in bundle["items"] if item["item"] != seed.ITEM]
 
 
 def facts(items: list[str]) -> Iterator[tuple[str, str, dict[str, str]]]:
@@ -47,7 +53,7 @@ def work(handset: Handset, items: list[str]) -> Iterator[dict[str, Any]]:
 def main() -> None:
     """Work the round that the handset took, without a network, and say the number of each event."""
     handset = Handset(Path(sys.argv[1]), connect_to=NO_NETWORK)
-    items = [item["item"] for item in handset.take_round()["items"]]
+    items = items_of(handset.take_round())
     for event in work(handset, items):
         print(event["sequence"], flush=True)
         time.sleep(_SECONDS_PER_SCAN)

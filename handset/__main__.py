@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ CAUSES = (
 )
 PLACES = ("post-office", "post-office-after-notice", "pickup-point")
 
+ACTIONS = {"round": "take today's round", "sync": "send what waits", "status": "say what waits"}
+
 FACTS = {
     "scan": ("facteo.item.scanned", "step", STEPS),
     "deliver": ("facteo.item.delivered", "recipient", RECIPIENTS),
@@ -42,12 +45,16 @@ class NotATicket(Exception):  # noqa: N818
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns the exit status: 0, or 1 with the reason on standard error."""
-    given = _parser().parse_args(arguments)
+    return run(_parser().parse_args(arguments))
+
+
+def run(given: argparse.Namespace) -> int:
+    """Run the action that was read, in `folder` and with `connect_to`. Returns the exit status as `main` does."""
     try:
-        if given.command == "enrol":
+        if given.action == "enrol":
             _enrol(given)
         else:
-            _on_handset(given)
+            _act(Handset(given.folder, given.connect_to), given)
     except NotATicket:
         return _failed("This is not a ticket: give what its QR code says, JSON with 'url' and 'code'.")
     except NotEnrolled as folder:
@@ -59,44 +66,70 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def add_actions(commands: Any, *before: str) -> None:
+    """Add to a parser's commands what an enrolled handset does. Each takes the arguments `before` first."""
+    first = dict.fromkeys(before)
+    for name, told in ACTIONS.items():
+        _add(commands, name, told, first)
+    for name, (_, field, values) in FACTS.items():
+        told = f"record an event; {field} is one of {', '.join(values)}"
+        _add(commands, name, told, {**first, "item": None, field: values})
+
+
+def enrolled(handset: Handset) -> str:
+    """What to say of an enrolment that succeeded."""
+    told = f"Enrolled as {handset.enrolment['device']}, generation {handset.enrolment['generation']}."
+    if lost := handset.given_up:
+        were = _counted(lost.events, "event was never sent and is", "events were never sent and are")
+        told += f"\nOf the former enrolment {were} given up; {lost.kept_in} keeps a record."
+    return told
+
+
 def _enrol(given: argparse.Namespace) -> None:
     try:
         content = json.loads(given.ticket.read())
         url, code = content["url"], content["code"]
     except (ValueError, TypeError, KeyError):
         raise NotATicket from None
-    handset = Handset.enrol(given.folder, {"url": url, "code": code}, serial=given.serial, connect_to=given.connect_to)
-    print(f"Enrolled as {handset.enrolment['device']}, generation {handset.enrolment['generation']}.")
+    content = {"url": url, "code": code}
+    print(enrolled(Handset.enrol(given.folder, content, serial=given.serial, connect_to=given.connect_to)))
 
 
-def _on_handset(given: argparse.Namespace) -> None:
-    handset = Handset(given.folder, given.connect_to)
-    if given.command == "round":
+def _act(handset: Handset, given: argparse.Namespace) -> None:
+    if given.action == "round":
         _show_round(handset.take_round())
         _show_commands(handset)
-    elif given.command == "sync":
+    elif given.action == "sync":
         _sync(handset)
         _show_commands(handset)
-    elif given.command == "status":
-        print(f"{handset.outbox.count()} events wait to be sent.")
+    elif given.action == "status":
+        print(_waiting(handset))
     else:
-        event_type, field, _ = FACTS[given.command]
-        handset.record(event_type, given.item, **{field: given.how})
-        print(f"Recorded. {handset.outbox.count()} events wait to be sent.")
+        event_type, field, _ = FACTS[given.action]
+        handset.record(event_type, given.item, **{field: getattr(given, field)})
+        print(f"Recorded. {_waiting(handset)}")
 
 
 def _sync(handset: Handset) -> None:
     synced = handset.sync()
     print(f"{synced.recorded} recorded, {synced.duplicate} known already, {synced.refused} refused.")
     if synced.postponed:
-        print(f"{synced.postponed} came too early and wait.")
+        print(f"{_counted(synced.postponed, 'came too early and waits', 'came too early and wait')}.")
     for event, problem in synced.problems:
         print(f"  {event['type']} number {event['sequence']}: {problem['title']}. {problem['detail']}")
 
 
 def _show_commands(handset: Handset) -> None:
     if handset.commands_waiting:
-        print(f"{handset.commands_waiting} commands wait.")
+        print(f"{_counted(handset.commands_waiting, 'command waits', 'commands wait')}.")
+
+
+def _waiting(handset: Handset) -> str:
+    return f"{_counted(handset.outbox.count(), 'event waits', 'events wait')} to be sent."
+
+
+def _counted(number: int, one: str, several: str) -> str:
+    return f"{number} {one if number == 1 else several}"
 
 
 def _show_round(bundle: dict[str, Any]) -> None:
@@ -112,18 +145,20 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="handset", description="The reference handset.")
     parser.add_argument("--folder", type=Path, required=True, help="the handset's memory")
     parser.add_argument("--connect-to", default="", help="HOST:PORT where the API's name is served, if elsewhere")
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(dest="action", required=True)
     enrol = commands.add_parser("enrol", help="enrol with a ticket's content")
     enrol.add_argument("--serial", required=True)
     enrol.add_argument("--ticket", type=argparse.FileType(), default=sys.stdin, help="what the QR code says (JSON)")
-    commands.add_parser("round", help="take today's round")
-    commands.add_parser("sync", help="send what waits")
-    commands.add_parser("status", help="what waits")
-    for name, (_, field, values) in FACTS.items():
-        command = commands.add_parser(name, help=f"record an event, with its {field}")
-        command.add_argument("item")
-        command.add_argument("how", metavar=field, choices=values, help=", ".join(values))
+    add_actions(commands)
     return parser
+
+
+def _add(commands: Any, name: str, told: str, arguments: Mapping[str, Sequence[str] | None]) -> None:
+    """A command with its arguments, each with the values that it may have (None: any)."""
+    listed = " ".join(arguments).upper()
+    command = commands.add_parser(name, help=f"{listed}: {told}" if listed else told)
+    for argument, values in arguments.items():
+        command.add_argument(argument, metavar=argument, choices=values, help=", ".join(values or ()))
 
 
 def _failed(reason: str) -> int:

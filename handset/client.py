@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 from collections.abc import Callable
@@ -37,6 +38,14 @@ class Synced:
             self.problems.append((event, result["problem"]))
 
 
+@dataclass(frozen=True)
+class GivenUp:
+    """How many events of a former enrolment were never sent, and the file that keeps them."""
+
+    events: int
+    kept_in: Path
+
+
 class NotEnrolled(Exception):  # noqa: N818
     """The folder holds no enrolled handset."""
 
@@ -44,7 +53,8 @@ class NotEnrolled(Exception):  # noqa: N818
 class Handset:
     """A handset whose memory is a folder: its key, its enrolment, its round and its outbox.
 
-    Take it up again from the same folder after it was killed: nothing that was done is lost.
+    Take it up again from the same folder after it was killed: nothing that was done is lost. Each enrolment has a key
+    and an outbox of its own, and `enrolment.json` says which: the numbers of events begin anew with it.
     """
 
     def __init__(
@@ -55,11 +65,13 @@ class Handset:
             self.enrolment: dict[str, Any] = json.loads((folder / "enrolment.json").read_text())
         except FileNotFoundError as error:
             raise NotEnrolled(str(folder)) from error
-        self._key = HandsetKey.load(folder / "key.pem")
+        self._key = HandsetKey.load(folder / self.enrolment["key"])
         self._transport = Transport(self.enrolment["url"], connect_to, now)
-        self.outbox = Outbox(folder / "outbox.db")
+        self.outbox_file = folder / f"outbox-{self.enrolment['device']}-{self.enrolment['generation']}.db"
+        self.outbox = Outbox(self.outbox_file)
         self._boot = secrets.token_hex(8)
         self.commands_waiting = 0
+        self.given_up: GivenUp | None = None
 
     @classmethod
     def enrol(
@@ -71,9 +83,13 @@ class Handset:
         connect_to: str = "",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> Handset:
-        """Enrol with what the ticket's QR code says. Asked again after a crash, it carries on with the same key."""
+        """Enrol with what the ticket's QR code says. Asked again with the same ticket, it carries on with the same key.
+
+        A former enrolment's round is forgotten, and what its outbox holds cannot be sent any more: see `given_up`.
+        """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        key = _key_in(folder / "key.pem")
+        key_name = f"key-{hashlib.sha256(content['code'].encode()).hexdigest()[:16]}.pem"
+        key = _key_in(folder / key_name)
         hardware = {
             "serial": serial,
             "manufacturer": "Facteo",
@@ -84,8 +100,14 @@ class Handset:
         body = {"code": content["code"], "public_key": key.public_jwk, "hardware": hardware}
         transport = Transport(content["url"], connect_to, now)
         answer = transport.send("POST", "/v1/enrolments", body, key=key, key_id=key.thumbprint)
-        write_whole(folder / "enrolment.json", json.dumps({**answer.body, "url": content["url"]}).encode())
-        return cls(folder, connect_to, now)
+        given_up = _leave_former(folder, answer.body["source"])
+        enrolment = {**answer.body, "url": content["url"], "key": key_name}
+        write_whole(folder / "enrolment.json", json.dumps(enrolment).encode())
+        for unused in set(folder.glob("key-*.pem")) - {folder / key_name}:
+            unused.unlink()
+        handset = cls(folder, connect_to, now)
+        handset.given_up = given_up
+        return handset
 
     def take_round(self) -> dict[str, Any]:
         """Today's bundle: the new one, or the one taken before if nothing has changed or there is no network.
@@ -165,6 +187,22 @@ class Handset:
 
     def _clock(self) -> dict[str, Any]:
         return {"time": self._now().isoformat(), "monotonic": monotonic_milliseconds(), "boot": self._boot}
+
+
+def _leave_former(folder: Path, source: str) -> GivenUp | None:
+    """Forget the round of an enrolment other than `source`, and tell what its outbox holds, if anything."""
+    try:
+        former = Handset(folder)
+    except NotEnrolled:
+        return None
+    try:
+        if former.enrolment["source"] == source:
+            return None
+        (folder / "round.json").unlink(missing_ok=True)
+        count = former.outbox.count()
+        return GivenUp(count, former.outbox_file) if count else None
+    finally:
+        former.outbox.close()
 
 
 def _key_in(path: Path) -> HandsetKey:

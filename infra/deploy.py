@@ -1,4 +1,4 @@
-"""Deploy what `infra.build` made: upload the zip under its hash, make a change set, show it, carry it out.
+"""Build a stage and deploy it: upload the zip under its hash, make a change set, show it, carry it out.
 
 `python -m infra.deploy --stage staging --preview` only shows what would change. The parameters of each stage stand in
 `infra/stages.json`. The same code deploys to AWS and, with `--endpoint-url`, to the local cloud.
@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.build import ROOT
+from infra import build
+from infra.build import ROOT, BuildError
 
 _POLL_SECONDS = 1
 _DEADLINE_SECONDS = 1800
@@ -26,6 +27,7 @@ _NOTHING_TO_DO = ("didn't contain changes", "No updates are to be performed")
 _UPDATABLE = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
 _REPLACED = {"True": ", REPLACED by a new one", "Conditional": ", perhaps REPLACED by a new one"}
 _STARTED = {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"}
+_PLACEHOLDER = "replace-me"
 _CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 
 
@@ -194,7 +196,7 @@ def _show(changes: Iterable[Mapping[str, Any]]) -> None:
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(description="Deploy a stage that was built.")
+    parser = argparse.ArgumentParser(description="Build a stage and deploy it.")
     parser.add_argument("--stage", required=True)
     parser.add_argument("--endpoint-url", help="a local cloud instead of AWS")
     parser.add_argument("--preview", action="store_true", help="show the change set, do not carry it out")
@@ -204,11 +206,16 @@ def main() -> None:
     if arguments.stage not in stages and not arguments.endpoint_url:
         sys.exit(f"There is no stage '{arguments.stage}' among: {', '.join(stages)}.")
     parameters = stages.get(arguments.stage, {}) | dict(given.split("=", 1) for given in arguments.parameter)
-    deployment = Deployment(arguments.stage, boto3.Session(), arguments.endpoint_url)
+    if unfilled := [name for name, value in parameters.items() if _PLACEHOLDER in value]:
+        sys.exit(f"Fill in {', '.join(unfilled)} of the stage '{arguments.stage}' in infra/stages.json first.")
     try:
-        outputs = deployment.run(ROOT / "build" / arguments.stage, parameters, preview=arguments.preview)
-    except DeployError as error:
+        deployment = Deployment(arguments.stage, boto3.Session(), arguments.endpoint_url)
+        built = build.build(arguments.stage, ROOT / "build" / arguments.stage)
+        outputs = deployment.run(built, parameters, preview=arguments.preview)
+    except (BuildError, DeployError) as error:
         sys.exit(str(error))
+    except (BotoCoreError, ClientError) as error:
+        sys.exit(f"{error}\nRegion and credentials are those of AWS_DEFAULT_REGION, AWS_PROFILE and ~/.aws.")
     for name, value in outputs.items():
         print(f"{name}: {value}")
 

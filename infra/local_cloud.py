@@ -1,7 +1,7 @@
 """The local cloud: MiniStack in an environment of its own, as a child process on 127.0.0.1.
 
-Its state is saved at a clean stop and taken up again. After a kill the state cannot be trusted: the next start begins
-empty and says so.
+Its state is saved at a clean stop and taken up again on the same port. After a kill, or a start that did not come to
+its end, the state cannot be trusted: the next start begins empty and says so.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -32,6 +33,8 @@ _ENVIRONMENT = ROOT / ".venv-cloud"
 _REQUIREMENTS = ROOT / "requirements-cloud.txt"
 _START_SECONDS = 60
 _STOP_SECONDS = 30
+_LOOK_EVERY_SECONDS = 0.1
+_REMOVERS = 16
 
 
 class CloudError(Exception):
@@ -39,10 +42,10 @@ class CloudError(Exception):
 
 
 class LocalCloud:
-    """A running local cloud."""
+    """A running local cloud. `began_empty` says whether it took up no state."""
 
-    def __init__(self, process: subprocess.Popen[bytes], folder: Path, port: int) -> None:
-        self._process, self._folder, self.port = process, folder, port
+    def __init__(self, process: subprocess.Popen[bytes], folder: Path, port: int, *, began_empty: bool) -> None:
+        self._process, self._folder, self.port, self.began_empty = process, folder, port, began_empty
 
     @property
     def endpoint(self) -> str:
@@ -58,34 +61,62 @@ class LocalCloud:
         """Stop it and whatever it started; its state is saved. If it ended badly, the mark of that stays."""
         if self.running:
             self._process.send_signal(signal.SIGTERM)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             if self._process.wait(_STOP_SECONDS) == 0:
                 (self._folder / "running").unlink(missing_ok=True)
-        finally:
-            _end_group(self._process.pid)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it and whatever it started at once; the mark of that stays."""
+        _end_group(self._process.pid)
+        self._process.wait()
+        _remove_temporary(self._folder)
 
 
 @contextmanager
 def running(folder: Path, port: int) -> Iterator[LocalCloud]:
-    """A local cloud with its state in `folder`, until the block ends. Raises CloudError."""
-    cloud = start(folder, port)
-    try:
-        yield cloud
-    finally:
-        cloud.stop()
+    """A local cloud with its state in `folder`, until the block ends. Raises CloudError.
 
-
-def start(folder: Path, port: int) -> LocalCloud:
-    """Start a local cloud and wait until it answers. Raises CloudError."""
+    If the block ends by an exception, what it was about is half done: the next start begins empty.
+    """
     python = _environment()
     folder.mkdir(parents=True, exist_ok=True)
-    forget_untrusted_state(folder)
+    forget_untrusted_state(folder, port)
+    began_empty = not (folder / "state").exists()
+    _remove_temporary(folder)
     (folder / "running").touch()
     with (folder / "cloud.log").open("ab") as log:
         process = _launch(python, folder, port, log)
-    (folder / "running").write_text(str(process.pid))
-    _wait_until_healthy(process, port, folder)
-    return LocalCloud(process, folder, port)
+    cloud = LocalCloud(process, folder, port, began_empty=began_empty)
+    try:
+        (folder / "running").write_text(str(process.pid))
+        _wait_until_healthy(cloud, folder)
+        yield cloud
+    except BaseException:
+        cloud.kill()
+        raise
+    cloud.stop()
+
+
+def end_what_was_left(folder: Path) -> None:
+    """End the local cloud of this folder that outlived who started it: it holds the port and the folder."""
+    mark = folder / "running"
+    told = mark.read_text() if mark.exists() else ""
+    if told.isdecimal() and _is_cloud_of(folder, int(told)):
+        print("Ending the local cloud that was left running ...", flush=True)
+        _end_group(int(told))
+        while _is_cloud_of(folder, int(told)):
+            time.sleep(_LOOK_EVERY_SECONDS)
+
+
+def _is_cloud_of(folder: Path, pid: int) -> bool:
+    """Whether this process is a local cloud that was started in the folder, and not another that got its number."""
+    process = Path("/proc") / str(pid)
+    try:
+        command, where = (process / "cmdline").read_bytes(), (process / "cwd").readlink()
+    except OSError:
+        return False
+    return b"ministack" in command.split(b"\0") and where == folder.resolve()
 
 
 def free_port(preferred: int = 0) -> int:
@@ -107,19 +138,46 @@ def _environment() -> Path:
     wanted = _REQUIREMENTS.read_text()
     if not done.exists() or done.read_text() != wanted:
         print("Making the local cloud's environment (once) ...", flush=True)
-        shutil.rmtree(_ENVIRONMENT, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", str(_ENVIRONMENT)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-qq", "-r", str(_REQUIREMENTS)], check=True)
+        _remove(_ENVIRONMENT)
+        _made(sys.executable, "-m", "venv", str(_ENVIRONMENT))
+        _made(str(python), "-m", "pip", "install", "-qq", "-r", str(_REQUIREMENTS))
         done.write_text(wanted)
     return python
 
 
-def forget_untrusted_state(folder: Path) -> None:
-    """Empty the state of a cloud that was killed."""
+def _made(*command: str) -> None:
+    """Run a command whose output matters only if it fails. Raises CloudError."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CloudError(f"'{' '.join(command)}' failed:\n{done.stdout}{done.stderr}")
+
+
+def forget_untrusted_state(folder: Path, port: int) -> None:
+    """Empty the state of a cloud that was killed or ran on another port, which is in the addresses that it saved."""
+    reason = ""
     if (folder / "running").exists():
-        print("The local cloud was not stopped cleanly last time: it starts empty and is deployed anew.", flush=True)
-        shutil.rmtree(folder / "state", ignore_errors=True)
-        shutil.rmtree(folder / "objects", ignore_errors=True)
+        reason = "was not stopped cleanly last time"
+    elif (folder / "state").exists() and _saved_port(folder) != str(port):
+        reason = f"ran on port {_saved_port(folder) or 'unknown'} last time and its state is of no use on {port}"
+    if reason:
+        print(f"The local cloud {reason}: it starts empty and is deployed anew.", flush=True)
+        _remove(folder / "state")
+        _remove(folder / "objects")
+    (folder / "port").write_text(str(port))
+    _forget_stream_positions(folder / "state" / "lambda.json")
+
+
+def _saved_port(folder: Path) -> str:
+    path = folder / "port"
+    return path.read_text() if path.exists() else ""
+
+
+def _forget_stream_positions(path: Path) -> None:
+    """MiniStack saves how far each stream was read, but not the streams: what comes next would be skipped."""
+    if path.exists():
+        saved = json.loads(path.read_text())
+        saved["payload"].pop("dynamodb_stream_positions", None)
+        path.write_text(json.dumps(saved))
 
 
 def _launch(python: Path, folder: Path, port: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -151,17 +209,16 @@ def _temporary(folder: Path) -> str:
     return str(folder / "tmp")
 
 
-def _wait_until_healthy(process: subprocess.Popen[bytes], port: int, folder: Path) -> None:
+def _wait_until_healthy(cloud: LocalCloud, folder: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and cloud.running:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_ministack/health", timeout=2) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{cloud.port}/_ministack/health", timeout=2) as answer:
                 json.load(answer)
                 return
         except (urllib.error.URLError, OSError, ValueError):
-            time.sleep(0.1)
-    _end_group(process.pid)
-    raise CloudError(f"the local cloud did not start; see {folder / 'cloud.log'}")
+            time.sleep(_LOOK_EVERY_SECONDS)
+    raise CloudError(f"The local cloud did not start; see {folder / 'cloud.log'}")
 
 
 def _end_group(group: int) -> None:
@@ -170,3 +227,14 @@ def _end_group(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+def _remove_temporary(folder: Path) -> None:
+    """Remove the copies of the package that the workers ran from: many small files, which one thread removes slowly."""
+    with ThreadPoolExecutor(_REMOVERS) as pool:
+        pool.map(_remove, (folder / "tmp").glob("*"))
+    _remove(folder / "tmp")
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)

@@ -6,9 +6,12 @@ what to try. `.local/run.json` tells the demo and the handset where everything i
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -16,15 +19,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from botocore.exceptions import ClientError
 
 from demo import seed
-from infra import build, local_cloud, sftp_server
-from infra.build import ROOT
-from infra.deploy import Deployment
-from infra.local_cloud import REGION, LocalCloud
-from infra.running import FOLDER, Run, session
+from infra import build, local_cloud, running, sftp_server
+from infra.build import ROOT, BuildError
+from infra.deploy import DeployError, Deployment
+from infra.local_cloud import REGION, CloudError, LocalCloud
+from infra.running import FOLDER, AlreadyRunning, Run, session
 
 STAGE = "local"
 DOMAIN = "api.facteo.localhost"
@@ -34,28 +36,40 @@ _LOOK_EVERY_SECONDS = 1.0
 
 @contextmanager
 def back_office(folder: Path = FOLDER, port: int = local_cloud.PORT, sftp_port: int = _SFTP_PORT) -> Iterator[Run]:
-    """The back office, deployed and with its demo data, until the block ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    port = local_cloud.free_port(port)
-    sftp = sftp_server.serving(folder / "sftp", local_cloud.free_port(sftp_port), host_key=folder / "sftp_host_key")
-    with sftp as receiver, local_cloud.running(folder / "cloud", port) as cloud:
-        _put_secret(cloud, receiver.secret)
-        running = _deployed(cloud, receiver.root)
-        (folder / "run.json").write_bytes(msgspec.json.format(msgspec.json.encode(running)))
-        try:
-            seed.seed(running)
-            yield running
-        finally:
-            (folder / "run.json").unlink()
+    """The back office, deployed and with its demo data, until the block ends.
+
+    Raises AlreadyRunning, BuildError, CloudError, DeployError, or TimeoutError if the demo data did not arrive.
+    """
+    with running.alone(folder):
+        local_cloud.end_what_was_left(folder / "cloud")
+        print("Building the package ...", flush=True)
+        built = build.build(STAGE, ROOT / "build" / STAGE)
+        port, sftp_port = _port(port), _port(sftp_port)
+        sftp = sftp_server.serving(folder / "sftp", sftp_port, host_key=folder / "sftp_host_key")
+        with sftp as receiver, local_cloud.running(folder / "cloud", port) as cloud:
+            if cloud.began_empty:
+                shutil.rmtree(folder / "handsets", ignore_errors=True)
+            _put_secret(cloud, receiver.secret)
+            deployed = _deployed(cloud, built, receiver.root)
+            seed.seed(deployed)
+            deployed.save(folder)
+            yield deployed
 
 
-def _deployed(cloud: LocalCloud, sftp_root: Path) -> Run:
-    print("Building the package ...", flush=True)
-    built = build.build(STAGE, ROOT / "build" / STAGE)
+def _port(preferred: int) -> int:
+    """A free port: the preferred one, or it says which other one."""
+    free = local_cloud.free_port(preferred)
+    if preferred and free != preferred:
+        print(f"Port {preferred} is taken; using {free}.", flush=True)
+    return free
+
+
+def _deployed(cloud: LocalCloud, built: Path, sftp_root: Path) -> Run:
     print("Deploying the stack ...", flush=True)
     parameters = {
         "Domain": DOMAIN,
         "CertificateArn": f"arn:aws:acm:{REGION}:{local_cloud.ACCOUNT}:certificate/local",
+        "AttestationSigners": "0" * 64,
         "LocalPort": str(cloud.port),
     }
     outputs = Deployment(STAGE, session(), cloud.endpoint).run(built, parameters, quiet=True)
@@ -83,40 +97,50 @@ def _put_secret(cloud: LocalCloud, secret: Mapping[str, Any]) -> None:
         client.put_secret_value(SecretId=name, SecretString=value)
 
 
-def welcome(running: Run) -> str:
-    """What to try first."""
+def welcome(deployed: Run) -> str:
+    """What to try first: the commands that stand in the README, with the address of this run."""
+    _, _, section = (ROOT / "README.md").read_text().partition("## The first five minutes")
+    commands = section.split("```")[1].strip().replace(f"http://{DOMAIN}:{local_cloud.PORT}", deployed.url)
     return f"""
-The back office is running at {running.url} (served on {running.connect_to}). In another terminal:
+The back office is running at {deployed.url} (served on {deployed.connect_to}). In another terminal:
 
-  make demo                              a day of the post: legacy file, round, offline scans, return files
+{commands}
 
-  bin/facteo token ops                   a staff token; any role is a user, and 'bin/facteo roles' lists them
-  curl -s -H "Authorization: Bearer $(bin/facteo token ops)" {running.url}/v1/zones
-
-  bin/facteo ticket C1001                a ticket for the carrier's handset
-  bin/facteo handset enrol C1001         enrol a handset in .local/handsets/C1001
-  bin/facteo handset round C1001         take today's round
-  bin/facteo handset scan C1001 9V00000100014 out-for-delivery
-  bin/facteo handset sync C1001          send what waits
-  bin/facteo item 9V00000100014          the item's history
-
-Files for the importer go into the bucket {running.bucket} under inbox/<kind>/; 'bin/facteo drop KIND FILE' puts one.
-Return files appear in {running.sftp_root}. Logs: {FOLDER}/cloud/cloud.log. Ctrl-C stops everything.
+Files for the importer go into the bucket {deployed.bucket} under inbox/<kind>/; 'bin/facteo drop KIND FILE' puts one.
+Return files appear in {deployed.sftp_root}. Logs: {FOLDER}/cloud/cloud.log. Ctrl-C stops everything.
 """
 
 
 def main() -> None:
-    """Run until a signal comes."""
-    stopping = threading.Event()
-    for sign in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(sign, lambda *_: stopping.set())
+    """Run until a signal comes. During the start-up it ends the start, later it stops everything cleanly."""
+    parser = argparse.ArgumentParser(description="Run the whole back office on this machine.")
+    parser.add_argument("--asked-at", type=float, default=time.time(), help="when it was asked for, in seconds of Unix")
+    asked_at = parser.parse_args().asked_at
     os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
-    started = time.monotonic()
-    with back_office() as running:
-        print(f"Ready after {time.monotonic() - started:.0f} s.\n{welcome(running)}", flush=True)
-        while not stopping.wait(_LOOK_EVERY_SECONDS):
-            """Nothing to do until somebody stops it."""
-        print("Stopping ...", flush=True)
+    stopping = threading.Event()
+    _on_stop(_interrupt)
+    try:
+        with back_office() as deployed:
+            _on_stop(lambda *_: stopping.set())
+            print(f"Ready after {time.time() - asked_at:.0f} s.\n{welcome(deployed)}", flush=True)
+            while not stopping.wait(_LOOK_EVERY_SECONDS):
+                """Nothing to do until somebody stops it."""
+            print("Stopping ...", flush=True)
+    except KeyboardInterrupt:
+        sys.exit("Stopped before it was ready.")
+    except (AlreadyRunning, BuildError, CloudError, DeployError, TimeoutError) as error:
+        sys.exit(str(error))
+
+
+def _on_stop(act: Any) -> None:
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, act)
+
+
+def _interrupt(*_: Any) -> None:
+    """Once: what is cleaned up after it is not to be interrupted again."""
+    _on_stop(signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -17,13 +17,15 @@ import pytest
 from chalicelib.core import clock as clocks
 from chalicelib.core import journal
 from chalicelib.core.access import AccessRow
-from handset.client import Handset, NotEnrolled, Synced
+from handset.client import GivenUp, Handset, NotEnrolled, Synced
+from handset.outbox import Outbox
 from handset.transport import NoNetwork, Refused
 from tests.support.api import Answered
 from tests.support.bridge import NO_NETWORK, Bridge, lost
 from tests.support.clock import FakeClock
 from tests.support.events import announced
 from tests.support.factories import CARRIER, DEPOT, ITEM, ROUTE, an_item
+from tests.support.fleet import retire
 
 HTML = Answered(200, {"Content-Type": "text/html"}, "<html>Wi-Fi of the café: please log in</html>")
 
@@ -52,7 +54,7 @@ def scans(item: str = ITEM) -> list[int]:
 def jumped(handset: Handset, last: int) -> None:
     """The handset's next number is beyond `last`: those between are lost for ever."""
     handset.outbox.close()
-    with sqlite3.connect(handset.folder / "outbox.db") as database:
+    with sqlite3.connect(handset.outbox_file) as database:
         database.execute("UPDATE numbers SET last = ?", (last,))
 
 
@@ -64,7 +66,7 @@ class TestEnrolment:
         assert (device["carrier"], device["model"], device["generation"]) == (CARRIER, "reference handset", 1)
 
     def test_the_folder_is_its_owners_only(self, handset: Handset) -> None:
-        kept = [handset.folder, handset.folder / "key.pem", handset.folder / "enrolment.json"]
+        kept = [handset.folder, *handset.folder.glob("key-*.pem"), handset.folder / "enrolment.json"]
         assert [stat.S_IMODE(path.stat().st_mode) & 0o077 for path in kept] == [0, 0, 0]
 
     def test_when_the_answer_was_lost_it_enrols_again_as_the_same_device(
@@ -88,6 +90,56 @@ class TestEnrolment:
         assert (refused.value.status, refused.value.problem["type"]) == (409, "/problems/already-enrolled")
         with pytest.raises(NotEnrolled):
             Handset(tmp_path / "other")
+
+    def test_asked_again_with_the_same_ticket_it_keeps_what_it_has_done(
+        self, bridge: Bridge, tmp_path: Path, clock: FakeClock
+    ) -> None:
+        content, folder = bridge.ticket(), tmp_path / "handset"
+        Handset.enrol(folder, content, serial="S-1", connect_to=bridge.connect_to, now=clock).scan(ITEM, "at-depot")
+        again = Handset.enrol(folder, content, serial="S-1", connect_to=bridge.connect_to, now=clock)
+        assert (again.given_up, again.outbox.count()) == (None, 1)
+        assert again.sync() == Synced(recorded=1)
+
+    def test_after_its_retirement_it_begins_anew_and_says_what_is_given_up(
+        self, bridge: Bridge, handset: Handset, clock: FakeClock
+    ) -> None:
+        on_the_round(bridge, ITEM)
+        handset.take_round()
+        for _ in range(3):
+            handset.scan(ITEM, "out-for-delivery")
+        assert retire(bridge.api, handset.enrolment["device"]).status == 200
+
+        again = bridge.enrol(handset.folder, clock)
+
+        assert again.enrolment["generation"] == 2
+        assert again.given_up == GivenUp(3, handset.outbox_file)
+        assert len(Outbox(handset.outbox_file).all()) == 3
+        assert again.round is None
+        assert again.scan(ITEM, "presented")["sequence"] == 1
+        assert again.sync() == Synced(recorded=1)
+        assert again.take_round()["snapshot"] >= 1
+
+    @pytest.mark.parametrize("same_ticket", [True, False])
+    def test_when_the_answer_to_a_new_enrolment_was_lost_the_next_one_succeeds(
+        self, bridge: Bridge, handset: Handset, clock: FakeClock, same_ticket: bool
+    ) -> None:
+        def enrol(content: dict[str, str]) -> Handset:
+            return Handset.enrol(handset.folder, content, serial="S-1", connect_to=bridge.connect_to, now=clock)
+
+        handset.scan(ITEM, "presented")
+        assert retire(bridge.api, handset.enrolment["device"]).status == 200
+        content = bridge.ticket()
+        bridge.changes.append(lost)
+        with pytest.raises(NoNetwork):
+            enrol(content)
+        assert Handset(handset.folder).outbox.count() == 1, "the former enrolment stands until there is another"
+        if not same_ticket:
+            assert retire(bridge.api, handset.enrolment["device"]).status == 200
+            content = bridge.ticket()
+        again = enrol(content)
+        assert again.enrolment["generation"] == (2 if same_ticket else 3)
+        again.scan(ITEM, "presented")
+        assert again.sync() == Synced(recorded=1)
 
 
 class TestRound:
@@ -288,8 +340,7 @@ class TestSync:
 
     def test_a_retired_handset_keeps_what_it_could_not_send(self, bridge: Bridge, handset: Handset) -> None:
         handset.scan(ITEM, "presented")
-        path = f"/v1/devices/{handset.enrolment['device']}/retirement"
-        assert bridge.api.as_staff("fleet-admin").post(path, {"reason": "broken"}).status == 200
+        assert retire(bridge.api, handset.enrolment["device"]).status == 200
         with pytest.raises(Refused, match="retired") as refused:
             handset.sync()
         assert refused.value.status == 403

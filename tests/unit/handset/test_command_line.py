@@ -13,6 +13,7 @@ from handset.__main__ import main
 from handset.client import Handset
 from tests.support.bridge import NO_NETWORK, Bridge
 from tests.support.factories import ITEM
+from tests.support.fleet import retire
 
 Printed = pytest.CaptureFixture[str]
 
@@ -37,12 +38,25 @@ def test_it_enrols_works_and_syncs(bridge: Bridge, tmp_path: Path, capsys: Print
     enrolled, *told = capsys.readouterr().out.splitlines()
     assert enrolled.endswith(", generation 1.")
     assert told[:4] == [
-        "Recorded. 1 events wait to be sent.",
+        "Recorded. 1 event waits to be sent.",
         "Recorded. 2 events wait to be sent.",
         "2 events wait to be sent.",
         "1 recorded, 0 known already, 1 refused.",
     ]
     assert told[4].startswith("  facteo.item.scanned number 2: ")
+
+
+def test_what_a_new_enrolment_gives_up_is_told(bridge: Bridge, handset: Handset, capsys: Printed) -> None:
+    handset.scan(ITEM, "presented")
+    assert retire(bridge.api, handset.enrolment["device"]).status == 200
+    ticket = handset.folder.with_name("ticket.json")
+    ticket.write_text(json.dumps(bridge.ticket()))
+    common = ["--folder", str(handset.folder), "--connect-to", bridge.connect_to]
+    assert main([*common, "enrol", "--serial", "S-1", "--ticket", str(ticket)]) == 0
+    told = capsys.readouterr().out
+    assert "generation 2." in told
+    assert "1 event was never sent and is given up" in told
+    assert f"outbox-{handset.enrolment['device']}-1.db" in told
 
 
 def test_without_network_nothing_is_lost(folder: str, capsys: Printed) -> None:

@@ -135,6 +135,13 @@ class TestStages:
         assert len(roles) == len(found)
         assert told == {stage}
 
+    @pytest.mark.parametrize("stage", STAGES)
+    def test_the_template_is_one_that_cloudformation_takes(self, stages: Mapping[str, Path], stage: str) -> None:
+        """By cfn-lint. It found that chalice names a log group after a function that does not exist."""
+        command = [str(Path(sys.executable).with_name("cfn-lint")), str(stages[stage] / "template.json")]
+        found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        assert (found.returncode, found.stdout) == (0, "")
+
     def test_a_stage_that_nobody_configured_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(BuildError, match="no stage 'prdo' among: local, dev, staging, prod"):
             build("prdo", tmp_path / "out")

@@ -1,37 +1,75 @@
-"""The local cloud's own decisions: its port, and whether its state may be trusted. The cloud itself is not started."""
+"""The local cloud's own decisions: its port, whether its state may be trusted, and what it leaves behind.
+
+In its place runs a small program, which answers, saves and ends as it does.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from infra.local_cloud import LocalCloud, forget_untrusted_state, free_port
+from infra import local_cloud
+from infra.local_cloud import CloudError, end_what_was_left, free_port
 
-OBEDIENT = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit({status})); print(); signal.pause()"
+Printed = pytest.CaptureFixture[str]
+
+MINISTACK = """
+import http.server, os, pathlib, signal, sys
+def stop(*_):
+    state = pathlib.Path(os.environ["STATE_DIR"])
+    state.mkdir(exist_ok=True)
+    (state / "lambda.json").write_text('{"payload": {"dynamodb_stream_positions": {"x": 7}, "functions": 1}}')
+    sys.exit(int(pathlib.Path("status").read_text()))
+signal.signal(signal.SIGTERM, stop)
+pathlib.Path(os.environ["TMPDIR"], "worker").mkdir()
+class Door(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"{}")
+http.server.HTTPServer(("127.0.0.1", int(os.environ["GATEWAY_PORT"])), Door).serve_forever()
+"""
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with the state of a cloud that runs."""
-    for name in ("state", "objects"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "table.json").write_text("{}")
-    (tmp_path / "running").touch()
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a cloud that ends well when it is asked to."""
+    (tmp_path / "ministack.py").write_text(MINISTACK)
+    (tmp_path / "status").write_text("0")
+    monkeypatch.setattr(local_cloud, "_environment", lambda: Path(sys.executable))
     return tmp_path
 
 
-def cloud_in(folder: Path, status: int = 0) -> tuple[LocalCloud, subprocess.Popen[bytes]]:
-    """A process in the cloud's place, which ends with this status when it is asked to."""
-    command = [sys.executable, "-c", OBEDIENT.format(status=status)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)  # noqa: S603
-    assert process.stdout
-    process.stdout.readline()
-    return LocalCloud(process, folder, 0), process
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+def run_once(folder: Path, port: int) -> bool:
+    """Start and stop a cloud; whether it began empty."""
+    with local_cloud.running(folder, port) as cloud:
+        assert cloud.running
+        return cloud.began_empty
+
+
+@contextmanager
+def a_process(where: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process with a group of its own, which is there until the block ends."""
+    command = [sys.executable, "-c", "import signal; print(flush=True); signal.pause()", *arguments]
+    with subprocess.Popen(command, cwd=where, stdout=subprocess.PIPE, start_new_session=True) as process:  # noqa: S603
+        assert process.stdout
+        process.stdout.readline()
+        yield process
+        process.kill()
 
 
 class TestPort:
@@ -46,29 +84,70 @@ class TestPort:
 
 
 class TestState:
-    def test_after_a_clean_stop_it_is_taken_up_again(self, folder: Path) -> None:
-        cloud, _ = cloud_in(folder)
-        assert cloud.running
-        cloud.stop()
-        assert not cloud.running
-        forget_untrusted_state(folder)
-        assert (folder / "state" / "table.json").exists()
+    def test_after_a_clean_stop_it_is_taken_up_again(self, folder: Path, port: int, capsys: Printed) -> None:
+        assert run_once(folder, port)
+        assert not run_once(folder, port)
+        assert "starts empty" not in capsys.readouterr().out
 
-    @pytest.mark.parametrize("stop", [LocalCloud.stop, lambda _: None])
-    def test_after_a_kill_it_is_forgotten(
-        self, folder: Path, stop: Callable[[LocalCloud], None], capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        cloud, process = cloud_in(folder)
-        process.kill()
-        process.wait()
-        stop(cloud)
-        forget_untrusted_state(folder)
-        assert not (folder / "state").exists()
+    def test_streams_are_read_from_their_beginning_since_they_are_not_saved(self, folder: Path, port: int) -> None:
+        run_once(folder, port)
+        with local_cloud.running(folder, port):
+            assert json.loads((folder / "state" / "lambda.json").read_text()) == {"payload": {"functions": 1}}
+
+    def test_on_another_port_it_is_forgotten(self, folder: Path, port: int, capsys: Printed) -> None:
+        run_once(folder, port)
+        (folder / "objects").mkdir()
+        assert run_once(folder, free_port())
+        assert f"ran on port {port} last time" in capsys.readouterr().out
         assert not (folder / "objects").exists()
-        assert "starts empty" in capsys.readouterr().out
 
-    def test_after_a_stop_that_failed_it_is_forgotten(self, folder: Path) -> None:
-        cloud, _ = cloud_in(folder, status=1)
-        cloud.stop()
-        forget_untrusted_state(folder)
-        assert not (folder / "state").exists()
+    @pytest.mark.parametrize("how", ["killed", "ended badly", "interrupted"])
+    def test_after_anything_but_a_clean_stop_it_is_forgotten(
+        self, folder: Path, port: int, how: str, capsys: Printed
+    ) -> None:
+        run_once(folder, port)
+        (folder / "status").write_text("1" if how == "ended badly" else "0")
+        try:
+            with local_cloud.running(folder, port):
+                if how == "killed":
+                    os.killpg(int((folder / "running").read_text()), signal.SIGKILL)
+                if how == "interrupted":
+                    raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            pass
+        assert run_once(folder, port)
+        assert "was not stopped cleanly last time: it starts empty" in capsys.readouterr().out
+
+    def test_one_that_does_not_start_says_where_its_log_is(self, folder: Path, port: int) -> None:
+        (folder / "ministack.py").write_text("1 / 0")
+        with pytest.raises(CloudError, match=r"see .*cloud\.log"):
+            run_once(folder, port)
+        assert "ZeroDivisionError" in (folder / "cloud.log").read_text()
+
+
+class TestWhatIsLeft:
+    def test_nothing_of_what_its_workers_ran_from(self, folder: Path, port: int) -> None:
+        (folder / "tmp" / "of-one-that-was-killed").mkdir(parents=True)
+        with local_cloud.running(folder, port):
+            assert [path.name for path in (folder / "tmp").iterdir()] == ["worker"]
+        assert not (folder / "tmp").exists()
+
+    def test_a_cloud_that_outlived_its_starter_is_ended(self, folder: Path) -> None:
+        with a_process(folder, "ministack") as process:
+            (folder / "running").write_text(str(process.pid))
+            end_what_was_left(folder)
+            assert process.wait(1) == -signal.SIGKILL
+
+    @pytest.mark.parametrize(("inside", "arguments"), [(True, ["something else"]), (False, ["ministack"])])
+    def test_another_process_that_got_its_number_is_left_alone(
+        self, folder: Path, inside: bool, arguments: list[str]
+    ) -> None:
+        with a_process(folder if inside else folder.parent, *arguments) as process:
+            (folder / "running").write_text(str(process.pid))
+            end_what_was_left(folder)
+            assert process.poll() is None
+
+    @pytest.mark.parametrize("told", ["", "no number", "0"])
+    def test_a_mark_without_a_process_ends_none(self, folder: Path, told: str) -> None:
+        (folder / "running").write_text(told)
+        end_what_was_left(folder)
