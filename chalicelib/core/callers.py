@@ -25,7 +25,8 @@ class StaffMember(Principal, frozen=True, kw_only=True):
 
     def reaches(self, depot: str, zone: str = "") -> bool:
         """Whether this depot, or the zone it lies in, is theirs."""
-        return bool(self.scopes & {EVERYWHERE, f"depot/{depot}", f"zone/{zone}"})
+        named = [f"{kind}/{name}" for kind, name in (("depot", depot), ("zone", zone)) if name]
+        return bool(self.scopes & {EVERYWHERE, *named})
 
     @property
     def works_for_zones(self) -> bool:

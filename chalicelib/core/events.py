@@ -94,7 +94,10 @@ def encode(event: Event) -> str:
 
 def decode(text: str | bytes) -> Event:
     """An event from its JSON text. Raises msgspec.ValidationError or DecodeError for anything else."""
-    return msgspec.json.decode(text, type=Event)
+    try:
+        return msgspec.json.decode(text, type=Event)
+    except RecursionError as error:
+        raise msgspec.DecodeError("it is nested too deeply") from error
 
 
 def fingerprint(content: Any) -> str:

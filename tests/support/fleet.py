@@ -9,7 +9,7 @@ from typing import Any
 from chalicelib.core import aws, journal
 from chalicelib.core.events import Event
 from handset.signing import HandsetKey
-from tests.support.api import Answered, Api
+from tests.support.api import Answered, Api, Caller
 from tests.support.factories import HeldHandset
 
 HERE, THERE = "75015A", "75018A"
@@ -62,8 +62,11 @@ class NewHandset:
 
     def asks(self, code: str, *, signer: HandsetKey | None = None, **changes: Any) -> Answered:
         """Ask to be enrolled; `signer` signs instead of the key that is brought."""
-        caller = self.api.as_handset(signer or self.key, self.key.thumbprint)
-        return caller.post("/v1/enrolments", self.request(code, **changes))
+        return self.calls(signer).post("/v1/enrolments", self.request(code, **changes))
+
+    def calls(self, signer: HandsetKey | None = None) -> Caller:
+        """The caller that signs with the key that is brought, or with another, which it calls the same."""
+        return self.api.as_handset(signer or self.key, self.key.thumbprint)
 
     def enrolled(self, carrier: str = OURS) -> HeldHandset:
         """The handset, once it is enrolled with a ticket of its own."""

@@ -40,7 +40,7 @@ def test_every_endpoint_is_described_with_its_access_its_answer_and_its_problems
 def test_an_answer_of_one_status_says_nothing_of_another() -> None:
     responses = COMMITTED["paths"]["/v1/suivi/{items}"]["get"]["responses"]
     assert set(responses["207"]["content"]) == {"application/json"}
-    assert set(responses["404"]["content"]) == {"application/json"}
+    assert set(responses["404"]["content"]) == {"application/json", "application/problem+json"}
     assert "content" not in COMMITTED["paths"]["/v1/round"]["get"]["responses"]["304"]
 
 

@@ -1,0 +1,134 @@
+"""schemathesis holds every operation to what openapi.json says of it, with good input and bad."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import given
+from hypothesis import strategies as st
+from requests.adapters import HTTPAdapter
+from schemathesis import APIOperation, Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.config import SchemathesisConfig
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from urllib3 import HTTPHeaderDict, HTTPResponse
+
+from chalicelib.core.access import ROLES
+from tests.support.api import AUTHORITY, Api, Caller
+from tests.support.fuzzing import bounded
+from tests.support.populated import Populated, populated
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+]
+
+DESCRIPTION = schemathesis.openapi.from_dict(
+    json.loads((Path(__file__).parents[2] / "openapi.json").read_text()),
+    config=SchemathesisConfig.from_dict({"generation": {"with-security-parameters": False}}),
+)
+OPERATIONS = [found.ok() for found in DESCRIPTION.get_all_operations()]
+EVERY_OPERATION = pytest.mark.parametrize(
+    "operation", [pytest.param(each, id=f"{each.method.upper()} {each.path}") for each in OPERATIONS]
+)
+
+
+class InProcess(HTTPAdapter):
+    """Carries the requests of a session to the API in this process, as somebody. `statuses` are its answers."""
+
+    def __init__(self, caller: Caller) -> None:
+        super().__init__()
+        self.caller = caller
+        self.statuses: list[int] = []
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        body = request.body.encode() if isinstance(request.body, str) else request.body
+        answer = self.caller.request(request.method, request.path_url, body or b"", **_sent(request.headers))
+        self.statuses.append(answer.status)
+        headers = HTTPHeaderDict(answer.headers)
+        raw = HTTPResponse(io.BytesIO(answer.text.encode()), headers, answer.status, preload_content=False)
+        return self.build_response(request, raw)
+
+
+def _sent(headers: Mapping[str, Any]) -> dict[str, str]:
+    told = {name: value.decode("latin-1") if isinstance(value, bytes) else value for name, value in headers.items()}
+    return {name: value for name, value in told.items() if name in {"Content-Type", "Accept", "If-None-Match"}}
+
+
+def holds(operation: APIOperation, caller: Caller, names: Mapping[str, str]) -> list[int]:
+    """Ask the operation whatever its description gives rise to; the statuses of the answers."""
+    door, session = InProcess(caller), requests.Session()
+    session.mount("http://", door)
+
+    @bounded
+    @given(cases(operation, names))
+    def ask(case: Case) -> None:
+        case.call_and_validate(base_url=f"http://{AUTHORITY}", session=session, checks=CHECKS)
+
+    ask()
+    return door.statuses
+
+
+def cases(operation: APIOperation, names: Mapping[str, str]) -> st.SearchStrategy[Case]:
+    """Good requests, for things that exist too, and bad ones."""
+
+    def of_this_post(case: Case) -> Case:
+        for told in (case.body, case.query):
+            if isinstance(told, dict):
+                told |= {name: value for name, value in names.items() if name in told}
+        return case
+
+    in_path = {name: value for name, value in names.items() if f"{{{name}}}" in operation.path}
+    good = operation.as_strategy(GenerationMode.POSITIVE)
+    known = operation.as_strategy(GenerationMode.POSITIVE, path_parameters=in_path).map(of_this_post)
+    takes_input = bool(in_path or operation.body or operation.query)
+    bad = operation.as_strategy(GenerationMode.NEGATIVE) if takes_input else good
+    return st.one_of(known, good, bad)
+
+
+@pytest.fixture
+def post(api: Api) -> Populated:
+    return populated(api)
+
+
+def rightful(post: Populated, operation: APIOperation) -> Caller:
+    """Somebody who may call the operation."""
+    if operation.path == "/v1/enrolments":
+        return post.newcomer.calls()
+    [scheme] = [name for each in operation.definition.raw["security"] for name in each] or [""]
+    return {
+        "": post.api.as_nobody(),
+        "handsetSignature": post.handset.calls(),
+        "staffToken": post.api.as_staff(*ROLES),
+        "clientCredentials": post.api.as_client("tracking.read"),
+    }[scheme]
+
+
+@EVERY_OPERATION
+def test_it_answers_as_described_whoever_may_ask(post: Populated, operation: APIOperation) -> None:
+    statuses = holds(operation, rightful(post, operation), post.names)
+
+    assert not {401, 403} & set(statuses)
+    assert min(statuses) < 300, "no request was good enough to be carried out"
+
+
+@EVERY_OPERATION
+def test_it_answers_a_stranger_as_described(api: Api, operation: APIOperation) -> None:
+    statuses = holds(operation, api.as_nobody(), {})
+
+    assert set(statuses) <= {400, 401} or not operation.definition.raw["security"]

@@ -1,0 +1,277 @@
+"""Who may call what: every endpoint refuses every caller whom its right does not name, and other depots' managers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+import app  # noqa: F401 - it declares the endpoints
+from chalicelib.core import access
+from chalicelib.core.access import ROLES, DeviceState
+from chalicelib.core.endpoint import REGISTRY
+from tests.support.api import Answered, Api, Caller
+from tests.support.factories import ITEM, a_handset
+from tests.support.fleet import HERE, OURS, THERE, NewHandset, a_carrier
+from tests.support.populated import DAY, Populated, populated
+
+EVERYBODY = "everybody"
+REFERENCE = "auditor carrier-support depot-manager dispatcher fleet-admin ops"
+FLEET = "depot-manager dispatcher fleet-admin security-officer"
+
+RIGHTS = {
+    "GET /problems/{slug}": EVERYBODY,
+    "GET /v1/docs": EVERYBODY,
+    "GET /v1/docs/{name}": EVERYBODY,
+    "GET /v1/openapi.json": EVERYBODY,
+    "POST /v1/enrolments": EVERYBODY,
+    "GET /v1/round": "handset enrolled",
+    "POST /v1/events": "handset enrolled quarantined wiping",
+    "GET /v1/suivi/{items}": "client tracking.read",
+    "GET /v1/carriers": "auditor depot-manager fleet-admin",
+    "GET /v1/carriers/{carrier}": "auditor depot-manager fleet-admin",
+    "PUT /v1/carriers/{carrier}": "depot-manager",
+    "GET /v1/carriers/{carrier}/duties": "auditor depot-manager",
+    "PUT /v1/carriers/{carrier}/duties/{day}": "depot-manager",
+    "DELETE /v1/carriers/{carrier}/duties/{day}": "depot-manager",
+    "GET /v1/clients/{client}": "auditor ops",
+    "PUT /v1/clients/{client}": "ops",
+    "GET /v1/depots": REFERENCE,
+    "GET /v1/depots/{depot}": REFERENCE,
+    "PUT /v1/depots/{depot}": "ops",
+    "GET /v1/depots/{depot}/unsorted": "depot-manager",
+    "GET /v1/devices": FLEET,
+    "GET /v1/devices/{device}": FLEET,
+    "POST /v1/devices/{device}/retirement": "depot-manager fleet-admin",
+    "POST /v1/enrolment-tickets": "depot-manager fleet-admin",
+    "GET /v1/imports": "ops",
+    "GET /v1/imports/{import_id}": "ops",
+    "GET /v1/items/{item}": "auditor carrier-support depot-manager dispatcher",
+    "POST /v1/items/{item}/corrections": "carrier-support depot-manager",
+    "PUT /v1/items/{item}/placement": "depot-manager",
+    "GET /v1/zones": REFERENCE,
+    "GET /v1/zones/{zone}": REFERENCE,
+    "PUT /v1/zones/{zone}": "ops",
+}
+"""Who may call each endpoint: roles of staff, the states of a handset, or the scope of another system.
+
+It stands apart from the declarations, so that one that lets in more is found by what it answers.
+"""
+
+A_DUTY = {"depot": HERE, "route": "T12", "starts": "06:30", "ends": "13:00"}
+_ADDRESS = {"postcode": "75015", "town": "Paris"}
+
+
+def bodies(post: Populated) -> dict[str, Any]:
+    """A good body for each endpoint that takes one."""
+    return {
+        "POST /v1/events": post.handset.batch(post.handset.event()),
+        "PUT /v1/carriers/{carrier}": a_carrier(HERE),
+        "PUT /v1/carriers/{carrier}/duties/{day}": A_DUTY,
+        "PUT /v1/clients/{client}": {"company": "Facteo", "address": _ADDRESS},
+        "PUT /v1/depots/{depot}": {"name": "Paris", "zone": "PARIS-SUD", "address": _ADDRESS},
+        "POST /v1/devices/{device}/retirement": {"reason": "Broken screen"},
+        "POST /v1/enrolment-tickets": {"carrier": OURS},
+        "POST /v1/items/{item}/corrections": {"corrects": post.event, "reason": "It was another one"},
+        "PUT /v1/items/{item}/placement": {"depot": HERE, "route": "T12"},
+        "PUT /v1/zones/{zone}": {"name": "Paris Sud"},
+    }
+
+
+REFUSED = {401: ("identity-required",), 403: ("access-denied", "device-blocked")}
+"""The problems by which somebody is turned away who may not call."""
+
+ENDPOINTS = {f"{method} {path}": declared for (method, path), declared in REGISTRY.items()}
+GUARDED = [name for name in ENDPOINTS if RIGHTS.get(name) != EVERYBODY]
+
+
+@pytest.fixture
+def post(api: Api) -> Populated:
+    return populated(api)
+
+
+def callers(post: Populated) -> Iterator[tuple[str, str, Caller]]:
+    """Everybody who could call: what they are called in a right, who they are, and how they call."""
+    api = post.api
+    yield "", "nobody", api.as_nobody()
+    yield "", "staff without a role", api.as_staff()
+    yield "", "staff with a role that we do not know", api.as_staff("king")
+    yield "", "a system without a scope", api.as_client()
+    for role in sorted(ROLES):
+        yield role, role, api.as_staff(role)
+    for scope in ("tracking.read", "tracking.write"):
+        yield f"client {scope}", f"a system with {scope}", api.as_client(scope)
+    for state in DeviceState:
+        yield f"handset {state}", f"a handset that is {state}", a_handset(api, carrier=OURS, state=state).calls()
+
+
+def may(right: str, caller: str) -> bool:
+    """Whether a right names the caller: `handset wiping` is one of `handset enrolled wiping`."""
+    kind, _, detail = caller.rpartition(" ")
+    return bool(caller) and detail in right.split() and (not kind or right.startswith(kind))
+
+
+def holes(name: str, post: Populated) -> list[str]:
+    """Who is not refused by the endpoint though its right does not name them, and with what answer."""
+    method, _, path = name.partition(" ")
+    known, nobodys = path.format(**post.names), path.format(**dict.fromkeys(post.names, "%21"))
+    asked = {
+        "a good body": (known, bodies(post).get(name)),
+        "no JSON": (known, b"{"),
+        "a name that nothing can have": (nobodys, None),
+    }
+    found = []
+    for caller, told, calls in callers(post):
+        if may(RIGHTS[name], caller):
+            continue
+        for what, (where, body) in asked.items():
+            answer = calls.request(method, where, body)
+            if answer.problem not in REFUSED.get(answer.status, ()):
+                found.append(f"{told}, with {what}: {answer.status} {answer.problem}")
+    return found
+
+
+def test_every_endpoint_has_a_right_and_a_good_body(post: Populated) -> None:
+    assert sorted(ENDPOINTS) == sorted(RIGHTS)
+    for name, body in bodies(post).items():
+        msgspec.json.decode(json.dumps(body), type=ENDPOINTS[name].request)
+    assert {name for name in GUARDED if ENDPOINTS[name].request} == set(bodies(post))
+
+
+@pytest.mark.parametrize("name", ENDPOINTS)
+def test_the_declaration_says_the_same(name: str) -> None:
+    rule = ENDPOINTS[name].allow
+    told = {
+        access.public: lambda: EVERYBODY,
+        access.staff: lambda: " ".join(sorted(rule.roles)),  # type: ignore[attr-defined]
+        access.client: lambda: f"client {rule.scope}",  # type: ignore[attr-defined]
+        access.handset: lambda: "handset enrolled" + " quarantined wiping" * rule.blocked_too,  # type: ignore[attr-defined]
+    }
+    assert told[type(rule)]() == RIGHTS[name]
+
+
+@pytest.mark.parametrize("name", GUARDED)
+def test_whoever_is_not_named_is_refused_before_anything_is_looked_at(name: str, post: Populated) -> None:
+    assert holes(name, post) == []
+
+
+LOOSENED = [
+    ("GET /v1/clients/{client}", access.staff("ops", "auditor", "dispatcher"), "dispatcher"),
+    ("GET /v1/imports", access.public("a hole made on purpose"), "nobody"),
+    ("GET /v1/round", access.handset(blocked_too=True), "a handset that is wiping"),
+    ("GET /v1/suivi/{items}", access.client("tracking.write"), "a system with tracking.write"),
+]
+
+
+@pytest.mark.parametrize(("name", "loose", "who"), LOOSENED)
+def test_a_loosened_rule_is_found(
+    name: str, loose: access.Rule, who: str, post: Populated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admit = type(loose).admit
+    monkeypatch.setattr(type(ENDPOINTS[name].allow), "admit", lambda _, call: admit(loose, call))
+
+    assert any(hole.startswith(f"{who}, ") for hole in holes(name, post))
+
+
+# --- other depots ---------------------------------------------------------------------------------------------
+
+
+class Ask(NamedTuple):
+    """A request for what belongs to the depot `HERE`."""
+
+    path: str
+    body: Any = None
+
+
+def asks(post: Populated) -> dict[str, list[Ask]]:
+    """For each endpoint whose subject belongs to a depot, what asks it for the subject of one."""
+    device, reason = post.handset.device, {"reason": "Broken screen"}
+    duties = f"/v1/carriers/{OURS}/duties"
+    return {
+        "GET /v1/carriers": [Ask(f"/v1/carriers?depot={HERE}")],
+        "GET /v1/carriers/{carrier}": [Ask(f"/v1/carriers/{OURS}")],
+        "PUT /v1/carriers/{carrier}": [
+            Ask(f"/v1/carriers/{OURS}", a_carrier(HERE)),
+            Ask("/v1/carriers/C9", a_carrier(HERE)),
+        ],
+        "GET /v1/carriers/{carrier}/duties": [Ask(duties)],
+        "PUT /v1/carriers/{carrier}/duties/{day}": [Ask(f"{duties}/2026-11-24", A_DUTY)],
+        "DELETE /v1/carriers/{carrier}/duties/{day}": [Ask(f"{duties}/{DAY}")],
+        "GET /v1/depots/{depot}/unsorted": [Ask(f"/v1/depots/{HERE}/unsorted")],
+        "GET /v1/devices": [Ask(f"/v1/devices?depot={HERE}")],
+        "GET /v1/devices/{device}": [Ask(f"/v1/devices/{device}")],
+        "POST /v1/devices/{device}/retirement": [Ask(f"/v1/devices/{device}/retirement", reason)],
+        "POST /v1/enrolment-tickets": [Ask("/v1/enrolment-tickets", {"carrier": OURS})],
+        "POST /v1/items/{item}/corrections": [
+            Ask(f"/v1/items/{ITEM}/corrections", {"corrects": post.event, "reason": "It was another one"})
+        ],
+        "PUT /v1/items/{item}/placement": [Ask(f"/v1/items/{ITEM}/placement", {"depot": HERE, "route": "T12"})],
+    }
+
+
+TAKEN_AWAY = [
+    ("PUT", f"/v1/carriers/{OURS}", a_carrier(THERE)),
+    ("PUT", f"/v1/carriers/{OURS}/duties/{DAY}", A_DUTY | {"depot": THERE}),
+    ("PUT", f"/v1/items/{ITEM}/placement", {"depot": THERE, "route": "T12"}),
+]
+"""What would take something of the depot `HERE` to `THERE`."""
+
+NOT_DEPOT_BOUND = {
+    "GET /v1/depots": "where the depots are is known to all staff",
+    "GET /v1/depots/{depot}": "where a depot is is known to all staff",
+    "GET /v1/items/{item}": "an item travels through many depots; its addressee is shown to theirs only",
+    "GET /v1/zones": "which zones there are is known to all staff",
+    "GET /v1/zones/{zone}": "what a zone is called is known to all staff",
+}
+DEPOT_BOUND = sorted(
+    name for name, right in RIGHTS.items() if may(right, "depot-manager") and name not in NOT_DEPOT_BOUND
+)
+ELSEWHERE = ["", f"depot/{THERE}", "zone/PARIS-NORD", f"depot/{HERE.lower()} depot/ {HERE}"]
+
+
+def denied(answer: Answered) -> bool:
+    return (answer.status, answer.problem) == (403, "access-denied")
+
+
+def test_what_belongs_to_a_depot_is_asked_of_every_endpoint_that_has_it(post: Populated) -> None:
+    assert sorted(asks(post)) == DEPOT_BOUND
+    assert set(NOT_DEPOT_BOUND) <= set(ENDPOINTS)
+
+
+@pytest.mark.parametrize("name", DEPOT_BOUND)
+def test_only_the_depots_own_manager_reaches_what_is_its(name: str, post: Populated) -> None:
+    method, manager = name.partition(" ")[0], _manager_of(post.api)
+    for ask in asks(post)[name]:
+        answers = [manager(scope).request(method, ask.path, ask.body) for scope in ELSEWHERE]
+        assert all(map(denied, answers)), [(answer.status, answer.text) for answer in answers]
+        assert manager(f"depot/{HERE}").request(method, ask.path, ask.body).status < 300, "it is theirs"
+
+
+def test_a_scope_that_names_no_zone_reaches_nothing(post: Populated) -> None:
+    assert denied(_manager_of(post.api)("zone/").get(f"/v1/devices/{post.handset.device}"))
+
+
+@pytest.mark.parametrize(("method", "path", "body"), TAKEN_AWAY)
+def test_nothing_is_taken_away_from_a_depot_by_another(method: str, path: str, body: Any, post: Populated) -> None:
+    manager = _manager_of(post.api)
+
+    assert denied(manager(f"depot/{THERE}").request(method, path, body))
+    assert manager(f"depot/{HERE} depot/{THERE}").request(method, path, body).status == 200
+
+
+@pytest.mark.parametrize("asked", [f"carrier={OURS}", "serial=SN-9"])
+def test_a_search_leaves_out_the_devices_of_other_depots(asked: str, post: Populated) -> None:
+    NewHandset(post.api, serial="SN-9").enrolled()
+    found = {
+        scope: _manager_of(post.api)(scope).get(f"/v1/devices?{asked}") for scope in (f"depot/{HERE}", f"depot/{THERE}")
+    }
+
+    assert found[f"depot/{HERE}"].body["devices"]
+    assert found[f"depot/{THERE}"].body["devices"] == []
+
+
+def _manager_of(api: Api) -> Callable[[str], Caller]:
+    return lambda scope: api.as_staff("depot-manager", scope=scope)
