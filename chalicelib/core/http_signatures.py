@@ -27,6 +27,9 @@ from chalicelib.core.errors import ClockSkewed, IdentityRequired, RequestInvalid
 from chalicelib.core.settings import Settings
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
+MAX_HEADER = 4096
+"""Ours have some hundred characters; what is longer is not parsed."""
+_HEADERS = ("signature", "signature-input", "content-digest")
 COVERED = ("@method", "@authority", "@path")
 
 
@@ -91,6 +94,8 @@ def verify(call: Call, find_key: Callable[[str], PublicKey | None], *, any_clock
     Raises IdentityRequired for a signature that is missing, wrong or covers too little, and ClockSkewed (with
     our time) when `created` is more than 5 minutes from now, unless `any_clock`.
     """
+    if any(len(call.headers.get(name, "")) > MAX_HEADER for name in _HEADERS):
+        raise _refused(f"a header of it is longer than {MAX_HEADER} characters")
     keys = _OneKey(find_key)
     verifier = _Verifier(signature_algorithm=algorithms.ECDSA_P256_SHA256, key_resolver=keys)
     try:
