@@ -6,7 +6,7 @@ READY := .venv/.ready
 ASKED_AT := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test e2e lint format openapi stage build preview deploy clean
+.PHONY: help run demo test e2e bench load lint format openapi stage build preview deploy clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,12 @@ test: $(READY) ## The tests: in process, offline, in minutes
 
 e2e: $(READY) ## The tests of the deployed stack: a local cloud of their own, over HTTP and SFTP
 	@$(BIN)/python -m pytest tests/e2e
+
+bench: $(READY) ## What the code costs beside the same work done bare: cold starts and scans
+	@$(BIN)/python -m bench
+
+load: $(READY) ## A morning of 2,000 handsets in a minute, against a local cloud of its own
+	@$(BIN)/python -m bench.load $(LOAD)
 
 lint: $(READY) ## Formatting, lint rules and types
 	@$(BIN)/ruff format --check --quiet .
@@ -52,7 +58,7 @@ clean: ## Remove everything that was made here: environments, builds, the local 
 
 $(READY): requirements.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
-	@echo "Making the environment (once) ..."
+	@echo "Making the environment (once, about a minute) ..."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install -qq --disable-pip-version-check -r requirements-dev.txt
 	@touch $@

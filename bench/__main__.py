@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import sys
 import tempfile
 from pathlib import Path
 
-from bench import cold_start, scan
+from bench import cold_start, machine, scan
 
 MIB = 2**20
 
 
 def main() -> int:
     """Measure everything. Returns 1 if a ratio is beyond its bound."""
-    print(f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, {_processor()}")
-    print(f"load at the start: {os.getloadavg()[0]:.1f}\n")
+    print(f"{machine.told()} at the start\n")
     with tempfile.TemporaryDirectory() as folder:
         beyond = [*_scans(), *_cold_starts(Path(folder))]
     print(f"\n{len(beyond)} beyond their bounds: {', '.join(beyond)}" if beyond else "\nAll within their bounds.")
@@ -43,11 +40,6 @@ def _scans() -> list[str]:
         print(f"    {one.request_bytes} bytes from the handset, {one.dynamodb_bytes} to DynamoDB")
     print()
     return [f"{one.scans} scans" for one in figures if one.ratio > scan.BOUND]
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":

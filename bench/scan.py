@@ -17,15 +17,16 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
 from typing import Any, ClassVar, NamedTuple
-from uuid import UUID
 
 import botocore.session
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from handset.signing import HandsetKey, Request, sign
+from bench import requests
+from handset.signing import HandsetKey
 
 AUTHORITY = "api.facteo.bench"
+PATH = "/v1/events"
 DEVICE = "019ac9a0-0000-7000-8000-0000000000d1"
 BOUND = 1.5
 TURNS, CALLS = 7, 60
@@ -63,7 +64,7 @@ class _Canned(BaseHTTPRequestHandler):
 
 
 def _serve(row: dict[str, Any], told: Connection) -> None:
-    tables = {"facteo-bench-event-ids": []}
+    tables: dict[str, list[Any]] = {"facteo-bench-event-ids": []}
     _Canned.answers = {
         "GetItem": json.dumps({"Item": row}).encode(),
         "BatchGetItem": json.dumps({"Responses": tables, "UnprocessedKeys": {}}).encode(),
@@ -186,43 +187,8 @@ def _bare_request(sent: list[tuple[str, dict[str, Any]]]) -> Callable[[], None]:
 def _gateway_event(number: int, key: HandsetKey) -> dict[str, Any]:
     """A signed `POST /v1/events` with that many scans, as API Gateway hands it over."""
     now = datetime.now(UTC)
-    clock = {"time": now.isoformat(), "monotonic": 3_600_000, "boot": "boot-1"}
-    body = json.dumps({"clock": clock, "events": [_scan(one + 1, now) for one in range(number)]}).encode()
-    request = Request("POST", f"https://{AUTHORITY}/v1/events", {"Host": AUTHORITY, "Content-Type": "application/json"})
-    request.body = body
-    sign(request, key, key_id=DEVICE, created=now)
-    return {
-        "resource": "/v1/events",
-        "path": "/v1/events",
-        "httpMethod": "POST",
-        "headers": dict(request.headers),
-        "multiValueHeaders": {name: [value] for name, value in request.headers.items()},
-        "queryStringParameters": None,
-        "multiValueQueryStringParameters": None,
-        "pathParameters": None,
-        "stageVariables": None,
-        "requestContext": {"httpMethod": "POST", "resourcePath": "/v1/events", "path": "/v1/events", "stage": "api"},
-        "body": body.decode(),
-        "isBase64Encoded": False,
-    }
-
-
-def _scan(sequence: int, now: datetime) -> dict[str, Any]:
-    digits = f"{sequence:010}"
-    weighted = sum(int(digit) * (3, 1)[place % 2] for place, digit in enumerate(reversed(digits)))
-    item = f"9V{digits}{-weighted % 10}"
-    event_id = UUID(int=int(now.timestamp() * 1000) << 80 | 0x7 << 76 | 0b10 << 62 | sequence)
-    return {
-        "specversion": "1.0",
-        "id": str(event_id),
-        "source": f"/handsets/{DEVICE}/1",
-        "type": "facteo.item.scanned",
-        "subject": f"item/{item}",
-        "time": now.isoformat(),
-        "datacontenttype": "application/json",
-        "data": {"barcode": {"raw": item, "symbology": "code128"}, "step": "out-for-delivery"},
-        "sequence": sequence,
-        "devicemonotonic": 3_000_000,
-        "deviceboot": "boot-1",
-        "snapshot": 3,
-    }
+    body = requests.batch(
+        [requests.a_scan(DEVICE, one, requests.parcel(one), now) for one in range(1, number + 1)], now
+    )
+    request = requests.signed("POST", PATH, body, key=key, device=DEVICE, authority=AUTHORITY, now=now)
+    return requests.gateway_event(request, PATH)

@@ -1,33 +1,141 @@
-"""Worker functions start light: importing one loads neither routes nor what it only rarely needs."""
+"""Every function starts light: a budget of what importing its module may load, and nothing beside it.
+
+What is not in a function's budget loads at its first use, or not at all. A line that is added here makes every cold
+start of that function slower: `make bench` says by how much.
+"""
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import pytest
 
-ROUTES = ("*.routes",)
-HTTP_ONLY = ("http_message_signatures", "http_sf", "joserfc")
+from bench.cold_start import MODULES
 
-FORBIDDEN: dict[str, tuple[str, ...]] = {
-    "chalicelib.connectors.relay.workers": (*ROUTES, *HTTP_ONLY, "asyncssh", "chalicelib.items.service"),
-    "chalicelib.connectors.tracking.workers": (*ROUTES, *HTTP_ONLY, "asyncssh"),
+_CHALICE = ("chalice", "botocore", "certifi", "dateutil", "jmespath", "six", "typing_extensions", "urllib3")
+_ALWAYS = frozenset({*_CHALICE, "aws_lambda_powertools", "msgspec", "pynamodb"})
+
+
+class Budget(NamedTuple):
+    """Libraries beside those that every function needs, and packages beside `core`, that importing may load.
+
+    A package stands for all that is in it.
+    """
+
+    libraries: frozenset[str] = frozenset()
+    packages: frozenset[str] = frozenset()
+
+
+BUDGETS: Mapping[str, Budget] = {
+    "app": Budget(
+        frozenset({"cryptography", "http_message_signatures", "http_sf", "stdnum"}),
+        frozenset(
+            {"connectors", "erasure", "fleet", "items", "people", "reference", "rounds", "sync"},
+        ),
+    ),
+    "chalicelib.connectors.relay.workers": Budget(
+        packages=frozenset({"connectors.relay", "items.event_types"}),
+    ),
+    "chalicelib.connectors.importer.workers": Budget(
+        packages=frozenset({"connectors.importer"}),
+    ),
+    "chalicelib.connectors.tracking.workers": Budget(
+        frozenset({"stdnum"}),
+        frozenset(
+            {
+                "connectors.relay",
+                "connectors.return_file",
+                "connectors.tracking",
+                "items.announced",
+                "items.countries",
+                "items.event_types",
+                "items.identifiers",
+                "items.product_codes",
+                "items.schemas",
+                "items.tables",
+            }
+        ),
+    ),
+    "chalicelib.rounds.workers": Budget(
+        frozenset({"cryptography", "stdnum"}),
+        frozenset(
+            {
+                "items.countries",
+                "items.identifiers",
+                "items.product_codes",
+                "items.rules",
+                "items.schemas",
+                "people.lookup",
+                "people.rules",
+                "people.schemas",
+                "people.tables",
+                "rounds",
+            }
+        ),
+    ),
+    "chalicelib.erasure.workers": Budget(
+        frozenset({"cryptography"}),
+        frozenset({"erasure"}),
+    ),
 }
-"""Worker module → modules that it must not load. `*.routes` is any module of that name."""
+"""Module that Lambda imports → what that may load."""
+
+HTTP_ONLY = ("chalicelib.core.access", "chalicelib.core.endpoint", "chalicelib.core.oidc")
+"""Of the core, what only the API needs. So are all modules called `routes`."""
+
+HEAVY = ("asyncio", "asyncssh", "joserfc", "segno", "boto3", "unittest")
+"""What no function loads before its first use, of the standard library too."""
 
 
-def loaded_by(module: str) -> set[str]:
+@functools.cache
+def loaded_by(module: str) -> frozenset[str]:
     """Every module that a fresh process has loaded after importing this one."""
-    script = f"import sys, {module}; print('\\n'.join(sys.modules))"
+    script = f"import sys; before = set(sys.modules); import {module}; print('\\n'.join(set(sys.modules) - before))"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)  # noqa: S603
-    return set(found.stdout.split())
+    return frozenset(found.stdout.split())
 
 
-@pytest.mark.parametrize("module", FORBIDDEN)
-def test_a_worker_loads_nothing_that_it_must_not(module: str) -> None:
+def test_every_function_has_a_budget() -> None:
+    assert set(MODULES.values()) == set(BUDGETS)
+
+
+@pytest.mark.parametrize("module", BUDGETS)
+def test_loads_no_library_beyond_its_budget(module: str) -> None:
+    known = sys.stdlib_module_names | _ALWAYS | BUDGETS[module].libraries | {"app", "chalicelib"}
+    roots = {name.partition(".")[0] for name in loaded_by(module)}
+    assert {root for root in roots - known if not root.startswith("_")} == set()
+
+
+@pytest.mark.parametrize("module", BUDGETS)
+def test_loads_no_package_of_ours_beyond_its_budget(module: str) -> None:
+    allowed = BUDGETS[module].packages | {"core"}
+    ours = {name.removeprefix("chalicelib.") for name in loaded_by(module) if name.startswith("chalicelib.")}
+    assert {name for name in ours if not _is_within(name, allowed)} == set()
+
+
+@pytest.mark.parametrize("module", BUDGETS)
+def test_a_budget_names_nothing_that_is_not_loaded(module: str) -> None:
+    loaded, budget = loaded_by(module), BUDGETS[module]
+    named = budget.libraries | {f"chalicelib.{package}" for package in budget.packages}
+    assert named <= loaded
+
+
+@pytest.mark.parametrize("module", BUDGETS)
+def test_loads_nothing_heavy_before_its_first_use(module: str) -> None:
+    assert {name for name in loaded_by(module) if name in HEAVY} == set()
+
+
+@pytest.mark.parametrize("module", [module for module in BUDGETS if module != "app"])
+def test_a_worker_loads_nothing_of_http(module: str) -> None:
     loaded = loaded_by(module)
-    forbidden = {name for name in FORBIDDEN[module] if "*" not in name}
-    suffixes = tuple(name.removeprefix("*") for name in FORBIDDEN[module] if "*" in name)
     assert module in loaded
-    assert not {name for name in loaded if name in forbidden or name.endswith(suffixes)}
+    assert {name for name in loaded if name in HTTP_ONLY or name.endswith(".routes")} == set()
+
+
+def _is_within(name: str, allowed: frozenset[str]) -> bool:
+    """Whether a budget's line covers the module, or the module is only a package above such a line."""
+    return any(name == line or name.startswith(f"{line}.") or line.startswith(f"{name}.") for line in allowed)

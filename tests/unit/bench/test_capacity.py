@@ -1,0 +1,132 @@
+"""The arithmetic of a day, on small numbers; and that what it counts is what the product does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import repeat
+from typing import Any
+
+import pytest
+
+from bench import capacity
+from bench.day import LIMITS, MORNING, NIGHT, PRICES, SOURCES, SPREAD, Day, Flow, flows, peak_of, seconds_of, units
+from bench.kinds import ANNOUNCED, DELIVERED, SCANNED, Cost, Measured
+from bench.ledger import Clerk, Ledger, read_units, size_of, write_units
+from bench.load import percentile
+from chalicelib.core.progress import ProgressRow
+from tests.support.api import Api
+
+MEMORY = dict.fromkeys(
+    ["api_handler", "take_slice", "relay", "tracking", "sorting", "despatch", "sweep", "erase"], 1769
+)
+
+
+def a_cost(*, cpu: float = 10, **written: float) -> Cost:
+    """A run of two calls that writes and reads these units."""
+    ledger = Ledger()
+    ledger.calls = Counter({"dynamodb.GetItem": 2})
+    ledger.written, ledger.read = Counter(written), Counter(written)
+    return Cost(ledger, cpu)
+
+
+def a_flow(**changes: Any) -> Flow:
+    told = {"name": "one", "function": "relay", "cost": a_cost(journal=2), "runs": 10, "peak": 3, "when": MORNING}
+    return Flow(**(told | changes))
+
+
+def a_day(**changes: float) -> list[Flow]:
+    """The flows of a day of which each run costs one unit of the journal."""
+    kinds = [f"{worker} {of}" for worker in ("tracking", "sorting") for of in (ANNOUNCED, SCANNED, DELIVERED)]
+    names = [*kinds, "sync", "round", "unchanged", "slice", "relay", "relay, full", "sweep", "erase", "despatch"]
+    return flows(Day(**changes), dict(zip(names, repeat(a_cost(journal=1)))), MEMORY)
+
+
+@pytest.mark.parametrize(("size", "units"), [(0, 1), (1, 1), (1024, 1), (1025, 2), (4097, 5)])
+def test_a_write_costs_a_unit_for_each_begun_kib(size: int, units: int) -> None:
+    assert write_units(size) == units
+
+
+@pytest.mark.parametrize(("size", "units"), [(0, 1), (4096, 1), (4097, 2)])
+def test_a_read_costs_a_unit_for_each_begun_four_kib_and_half_if_it_may_lag(size: int, units: int) -> None:
+    assert read_units(size, consistent=True) == units
+    assert read_units(size, consistent=False) == units / 2
+
+
+@pytest.mark.parametrize(
+    ("value", "size"), [({"S": "été"}, 5), ({"N": "12345"}, 4), ({"B": "AAAA"}, 3), ({"BOOL": True}, 1)]
+)
+def test_a_row_is_as_large_as_its_names_and_values(value: dict[str, Any], size: int) -> None:
+    assert size_of({"name": value}) == len("name") + size
+
+
+def test_units_of_a_day_are_those_of_a_run_times_the_runs() -> None:
+    assert units([a_flow(), a_flow(runs=5)], "written") == {"journal": 30}
+
+
+def test_the_busiest_second_is_in_the_morning_or_in_the_night_and_never_both() -> None:
+    found = [a_flow(), a_flow(when=NIGHT, peak=4), a_flow(when=SPREAD, peak=1)]
+    assert peak_of(found, "journal") == 2 * (4 + 1)
+
+
+def test_a_run_takes_its_cpu_on_a_part_of_a_processor_and_waits_for_its_calls() -> None:
+    day = Day(call_cpu_ms=1, call_wait_ms=5)
+    assert seconds_of(a_cost(cpu=10), day, 1769) == pytest.approx(0.022)
+    assert seconds_of(a_cost(cpu=10), day, 1769 // 2) == pytest.approx(0.034, rel=0.01)
+
+
+def test_every_handset_syncs_and_every_fact_is_relayed() -> None:
+    runs = {flow.name: flow.runs for flow in a_day(handsets=10, items=6, facts=2, syncs=4, rounds=3, relay_batch=10)}
+    assert runs["POST /v1/events"] == 40
+    assert (runs["GET /v1/round, new"], runs["GET /v1/round, unchanged"]) == (10, 20)
+    assert runs["relay, facts"] == 12
+
+
+def test_twice_the_handsets_cost_twice_as_much() -> None:
+    one, two = (capacity.amounts(Day(), a_day(handsets=number), MEMORY) for number in (100, 200))
+    assert two["DynamoDB, a million write units"] == pytest.approx(2 * one["DynamoDB, a million write units"])
+    assert one.keys() == PRICES.keys()
+
+
+def test_limits_come_with_the_tightest_first() -> None:
+    parts = [limit.part for limit in capacity.limits(Day(), a_day(), MEMORY)]
+    assert parts == sorted(parts, reverse=True)
+    assert LIMITS["write units of a partition"] == 1_000
+
+
+def test_every_assumption_says_where_it_comes_from() -> None:
+    assert SOURCES.keys() == set(Day._fields)
+
+
+def test_percentiles_are_values_that_were_measured() -> None:
+    assert [percentile(range(100), part) for part in (0.5, 0.95, 0.99)] == [50, 95, 99]
+    assert percentile([7], 0.99) == 7
+
+
+@pytest.mark.parametrize(
+    ("scans", "calls"),
+    [
+        (1, {"GetItem": 1, "BatchGetItem": 1, "TransactWriteItems": 1}),
+        (100, {"GetItem": 1, "BatchGetItem": 1, "TransactWriteItems": 3}),
+    ],
+)
+def test_the_calls_of_a_sync_are_those_that_its_own_tests_pin(api: Api, scans: int, calls: dict[str, int]) -> None:
+    with Clerk().listening() as clerk:
+        ledger = Measured(clerk).sync(scans).ledger
+    assert ledger.dynamodb == calls
+    assert ledger.written["journal"] == 2 * scans, "two units for a row of less than a KiB in a transaction"
+    assert ledger.written["journal/by-time"] == scans
+
+
+def test_an_index_row_costs_once_and_a_row_outside_of_a_transaction_too(api: Api) -> None:
+    with Clerk().listening() as clerk:
+        relayed = Measured(clerk).relay(3).ledger
+        moved = Measured(clerk).sorting(DELIVERED, 1).ledger
+    assert relayed.written == {"inbox": 3}
+    assert moved.written == {"rounds": 2, "rounds/by-route": 1}
+
+
+def test_a_row_that_is_not_there_costs_a_read(api: Api) -> None:
+    with Clerk().listening() as clerk:
+        ledger = clerk.fresh()
+        ProgressRow.find("nobody")
+    assert ledger.read == {"progress": 1}
