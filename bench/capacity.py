@@ -122,7 +122,7 @@ def limits(day: Day, found: Sequence[Flow], memory: Mapping[str, int]) -> list[L
             LIMITS["write units of a new on-demand table"],
             "a table on demand begins there and grows with its traffic",
         )
-        for table in ("journal", "event-ids", "keyring", "rounds", "inbox", "despatches")
+        for table in ("journal", "event-ids", "items", "keyring", "rounds", "inbox", "despatches")
     ]
     others = [
         Limit(

@@ -28,7 +28,7 @@ class Day(NamedTuple):
     tracking_batch: float = 50
     sorting_batch: float = 20
     importers: float = 10
-    call_cpu_ms: float = 1.3
+    call_cpu_ms: float = 0.3
     call_wait_ms: float = 8
     transfer_ms: float = 500
     log_bytes: float = 600
@@ -52,7 +52,7 @@ SOURCES: Mapping[str, str] = {
     "tracking_batch": "assumed: up to 100 within 5 s",
     "sorting_batch": "assumed: up to 25 within 1 s",
     "importers": "infra/resources.yaml: slices taken at once",
-    "call_cpu_ms": "measured: one scan in `make bench` (with sockets) less one scan here, for each of its 3 calls",
+    "call_cpu_ms": "assumed: what a socket adds to a call; one scan in `make bench` has it, one scan here not",
     "call_wait_ms": "assumed: waiting for one call of DynamoDB, SQS or S3; not measured",
     "transfer_ms": "assumed: upload and rename of a file by SFTP on an open connection; not measured",
     "log_bytes": "assumed: one line for each request or batch",

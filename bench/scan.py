@@ -48,6 +48,7 @@ class _Canned(BaseHTTPRequestHandler):
     """DynamoDB as far as a scan needs it: the device's row, no known ids, transactions that succeed."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer in one piece: in two, TCP would wait 40 ms in between
     answers: ClassVar[dict[str, bytes]] = {}
 
     def do_POST(self) -> None:
