@@ -31,12 +31,12 @@ def take(batch: Batch, handset: Handset, correlation_id: str) -> SyncAnswer:
     device keep overtaking each other, and DeviceBlocked if the device was retired meanwhile.
     """
     sender = Sender(handset, handset.row, batch.clock, clock.now(), correlation_id)
-    for _ in range(TRIES - 1):
+    for _ in range(TRIES):
         try:
             return _take(batch, sender)
         except (ChangedMeanwhile, EventIdReused):
             sender = msgspec.structs.replace(sender, row=access.current(handset))
-    return _take(batch, sender)
+    raise ChangedMeanwhile("Other syncs of this device keep overtaking this one; send it again.")
 
 
 def _take(batch: Batch, sender: Sender) -> SyncAnswer:

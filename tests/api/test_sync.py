@@ -11,9 +11,11 @@ from chalicelib.connectors.return_file import render_line
 from chalicelib.connectors.tracking import rules as tracking
 from chalicelib.core import access, journal
 from chalicelib.core.access import DeviceState
+from chalicelib.core.errors import ChangedMeanwhile, EventIdReused, Problem
 from chalicelib.core.events import Event
 from chalicelib.core.transaction import transaction
 from chalicelib.items.schemas import Announced
+from chalicelib.sync import service
 from tests.support.api import Api
 from tests.support.clock import FakeClock
 from tests.support.cloud import Cloud
@@ -211,6 +213,22 @@ def test_a_number_far_beyond_the_first_hole_has_to_wait(handset: HeldHandset) ->
     assert problems(answer) == ["sequence-too-far-ahead"]
     assert answer.body["acknowledged_through"] == 0
     assert item_events() == []
+
+
+@pytest.mark.parametrize("clash", [ChangedMeanwhile("the row"), EventIdReused("the id")])
+def test_a_sync_that_is_overtaken_each_time_is_told_so_and_loses_nothing(
+    handset: HeldHandset, monkeypatch: pytest.MonkeyPatch, clash: Problem
+) -> None:
+    event = handset.event()
+
+    def overtaken_again(*_: Any) -> None:
+        raise clash
+
+    with monkeypatch.context() as busy:
+        busy.setattr(service, "_write", overtaken_again)
+        answer = handset.sync(event)
+    assert (answer.status, answer.problem) == (409, "changed-meanwhile")
+    assert results(handset.sync(event)) == ["recorded"]
 
 
 def test_two_syncs_of_one_handset_at_once_record_each_event_once(handset: HeldHandset) -> None:
