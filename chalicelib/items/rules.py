@@ -8,9 +8,6 @@ from typing import Protocol
 
 from chalicelib.core.events import Event
 from chalicelib.core.schemas import Schema, Sealed
-from chalicelib.items import identifiers
-from chalicelib.items.identifiers import S10Details
-from chalicelib.items.product_codes import PRODUCT_CODES
 from chalicelib.items.schemas import (
     EVENT_TYPES,
     Announced,
@@ -43,9 +40,6 @@ STATUS_OF_TYPE = {
 NATIONWIDE = "carrier-support"
 """The role that answers for every depot: it corrects and reads whatever its scope says."""
 
-SIGNED_SERVICES = frozenset("RV")
-"""The first letters of the S10 services that are handed over against signature: registered, insured."""
-
 FINAL = frozenset({Status.DELIVERED, Status.RETURNED})
 
 _DEPOT = "depot/"
@@ -54,20 +48,6 @@ _DEPOT = "depot/"
 def subject_of(item: str) -> str:
     """The journal's name for an item."""
     return f"item/{item}"
-
-
-def signature_required(item: str, announced: Announced | None) -> bool:
-    """Whether the item is handed over against signature: by its announcement, and by what its number says.
-
-    Registered and insured items of the UPU (S10 numbers R… and V…), and products whose code says so.
-    """
-    if announced is not None and announced.recommendation:
-        return True
-    details = identifiers.parse(item).details
-    if isinstance(details, S10Details):
-        return details.service[0] in SIGNED_SERVICES
-    product = PRODUCT_CODES.get(announced.product if announced else item[:2])
-    return bool(product and product.signature_required)
 
 
 class Seal(Protocol):

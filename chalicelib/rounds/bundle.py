@@ -12,6 +12,7 @@ from chalicelib.core.errors import ChangedMeanwhile, Problem
 from chalicelib.core.keyring import DataKey
 from chalicelib.core.schemas import Schema
 from chalicelib.core.transaction import retried, transaction
+from chalicelib.items import handover
 from chalicelib.items import rules as item_rules
 from chalicelib.items.schemas import Addressee, Announced
 from chalicelib.people import lookup as people
@@ -79,7 +80,7 @@ def _announced(place: PlaceRow) -> Announced | None:
 
 def _bundle_item(place: PlaceRow, announced: Announced | None, key: DataKey | None) -> BundleItem:
     rank = int(place.position.partition("/")[0])
-    signature_required = item_rules.signature_required(place.item, announced)
+    signature_required = handover.signature_required(place.item, announced)
     if announced is None:
         return BundleItem(item=place.item, rank=rank, signature_required=signature_required)
     return BundleItem(

@@ -44,6 +44,7 @@ CODES = frozenset(
         "fleet.google_roots",
         "items.countries",
         "items.event_types",
+        "items.handover",
         "items.identifiers",
         "items.product_codes",
         "items.suivi",

@@ -61,12 +61,9 @@ BUDGETS: Mapping[str, Budget] = {
         ),
     ),
     "chalicelib.rounds.workers": Budget(
-        frozenset({"cryptography", "stdnum"}),
+        frozenset({"cryptography"}),
         frozenset(
             {
-                "items.countries",
-                "items.identifiers",
-                "items.product_codes",
                 "items.rules",
                 "items.schemas",
                 "people.lookup",

@@ -10,6 +10,7 @@ import msgspec
 
 from chalicelib.core import clock, ids
 from chalicelib.core.access import AccessRow
+from chalicelib.core.schemas import Schema, Sealed
 from chalicelib.items.identifiers import from_edi
 from chalicelib.items.schemas import Addressee, Announcement
 from chalicelib.rounds.schemas import PlanLine
@@ -61,6 +62,13 @@ def a_plan_line(**changes: Any) -> PlanLine:
     """The whole rue de la Paix lies on the route T12."""
     told = {"postcode": "75015", "street": "RUE DE LA PAIX", "depot": DEPOT, "route": ROUTE, "rank": 100}
     return PlanLine(**(told | changes))
+
+
+class OpenSeal:
+    """Seals nothing, so that a test can look inside."""
+
+    def seal(self, plain: Schema) -> Sealed:
+        return Sealed(msgspec.json.encode(plain).decode())
 
 
 class HeldHandset:

@@ -12,12 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core.events import Event
-from chalicelib.core.schemas import Schema, Sealed
 from chalicelib.items import rules
 from chalicelib.items.schemas import EVENT_TYPES, Announced, Corrected, Status, Step
 from tests.support.clock import MONDAY_MORNING
 from tests.support.events import an_item_event
-from tests.support.factories import ITEM, an_addressee, an_announcement
+from tests.support.factories import ITEM, OpenSeal, an_addressee, an_announcement
 
 CORRECTED = "facteo.item.corrected"
 
@@ -34,13 +33,6 @@ SAYS = [
     ("facteo.item.redirected", {}, Status.REDIRECTED),
 ]
 """Every fact, and the status that it says. A correction says none."""
-
-
-class OpenSeal:
-    """Seals nothing, so that a test can look inside."""
-
-    def seal(self, plain: Schema) -> Sealed:
-        return Sealed(msgspec.json.encode(plain).decode())
 
 
 def after(minutes: int) -> datetime:
@@ -188,22 +180,3 @@ def test_a_sealed_announcement_differs_by_its_addressee_only() -> None:
 
     assert msgspec.json.decode(sealed.pop("addressee")) == msgspec.to_builtins(an_addressee())
     assert sealed.items() <= msgspec.to_builtins(announcement).items()
-
-
-@pytest.mark.parametrize(
-    ("item", "announced", "required"),
-    [
-        ("9V20524752032", None, True),
-        ("9L00000000031", None, False),
-        ("1A00000000018", None, True),
-        ("RR473124829GB", None, True),
-        ("LU680211095FR", None, False),
-        ("9L00000000031", {"product": "9L", "recommendation": "R1"}, True),
-        ("9V20524752032", {"product": "9L"}, False),
-    ],
-)
-def test_a_signature_is_due_by_the_announcement_or_by_the_number_itself(
-    item: str, announced: dict[str, str] | None, required: bool
-) -> None:
-    said = rules.sealed(an_announcement(item=item, **announced), OpenSeal()) if announced else None
-    assert rules.signature_required(item, said) is required
