@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from chalicelib.core import aws, events, keyring, settings
+from chalicelib.core import events, keyring, queues, settings
 from chalicelib.core.events import Event
 from chalicelib.core.intake import Taken, in_chunks
+from chalicelib.core.queues import Outgoing
 from chalicelib.core.settings import Settings
 from chalicelib.core.transaction import transaction
 from chalicelib.items import rules as item_rules
@@ -21,7 +22,6 @@ _LINES_PER_TRANSACTION = 20
 """A line may write its row, its postcode's row and the two of an event: 80 of the 100 that a transaction takes."""
 
 _ITEMS_PER_REQUEST = 20
-_REQUESTS_PER_SEND = 10
 
 Key = tuple[str, str]
 Held = Mapping[Key, PlanRow]
@@ -62,10 +62,15 @@ def ask_to_settle(change: Event) -> None:
     Those are the items of its postcodes that no line knew, and those on the routes that its lines had before.
     """
     said = change.body(PlanChanged)
-    postcodes = {line.postcode for line in said.lines}
-    for items in in_chunks(_concerned(said, postcodes), _ITEMS_PER_REQUEST * _REQUESTS_PER_SEND):
+    queue = settings.load(SortingSettings).sorting_queue
+    concerned = _concerned(said, {line.postcode for line in said.lines})
+    for items in in_chunks(concerned, _ITEMS_PER_REQUEST * queues.MAX_ENTRIES):
         requests = [SettleRequest(settle=tuple(some)) for some in in_chunks(items, _ITEMS_PER_REQUEST)]
-        _send(requests, change.correlationid)
+        queues.send(queue, [_message(request, change.correlationid) for request in requests])
+
+
+def _message(request: SettleRequest, correlation_id: str) -> Outgoing:
+    return Outgoing(msgspec.json.encode(request).decode(), {"correlation_id": correlation_id})
 
 
 def _concerned(said: PlanChanged, postcodes: set[str]) -> Iterator[str]:
@@ -73,21 +78,6 @@ def _concerned(said: PlanChanged, postcodes: set[str]) -> Iterator[str]:
         for row in places_on(where.depot, where.route):
             if row.announced and msgspec.json.decode(row.announced, type=Announced).delivery_postcode in postcodes:
                 yield row.item
-
-
-def _send(requests: Sequence[SettleRequest], correlation_id: str) -> None:
-    entries = [
-        {
-            "Id": str(number),
-            "MessageBody": msgspec.json.encode(request).decode(),
-            "MessageAttributes": {"correlation_id": {"DataType": "String", "StringValue": correlation_id}},
-        }
-        for number, request in enumerate(requests)
-    ]
-    queue = settings.load(SortingSettings).sorting_queue
-    failed = aws.client("sqs").send_message_batch(QueueUrl=queue, Entries=entries).get("Failed", [])
-    if failed:
-        raise RuntimeError(f"{len(failed)} requests to settle items were not queued")
 
 
 def _import_lines(chunk: Sequence[PlanLine], actor: str, correlation_id: str) -> list[Taken]:

@@ -17,6 +17,7 @@ from chalicelib.connectors.tracking.tables import LineRow
 from chalicelib.connectors.tracking.workers import tracking
 from chalicelib.core.events import Event
 from chalicelib.core.progress import ProgressRow
+from chalicelib.core.queues import NotQueued
 from tests.support.clock import MONDAY_MORNING, FakeClock
 from tests.support.cloud import Cloud
 from tests.support.events import SCHEDULED, an_item_event, announced, deliver, invoke, recorded, stream_event
@@ -101,7 +102,7 @@ class TestSweeper:
 
         def refusing(consumer: str, found: Sequence[Event]) -> None:
             if bad in found:
-                raise service.NotQueued("too large", for_ever=True)
+                raise NotQueued("too large", for_ever=True)
             send(consumer, found)
 
         monkeypatch.setattr(service, "send", refusing)
@@ -116,11 +117,11 @@ class TestSweeper:
         clock.advance(minutes=20)
 
         def out_of_order(*_: Any) -> None:
-            raise service.NotQueued("InternalError", for_ever=False)
+            raise NotQueued("InternalError", for_ever=False)
 
         with monkeypatch.context() as broken:
             broken.setattr(service, "send", out_of_order)
-            with pytest.raises(service.NotQueued):
+            with pytest.raises(NotQueued):
                 run_sweeper()
         run_sweeper()
         assert queued(aws, "tracking") == [event.id]

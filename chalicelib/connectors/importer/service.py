@@ -28,9 +28,10 @@ from chalicelib.connectors.importer.schemas import (
     Summary,
 )
 from chalicelib.connectors.importer.tables import FILE, SLICE_PREFIX, FileRow, ImportRow, SliceRow
-from chalicelib.core import aws, clock, events, ids, settings, telemetry
+from chalicelib.core import aws, clock, events, ids, queues, settings, telemetry
 from chalicelib.core.errors import ChangedMeanwhile, EventIdReused, NotFound, Problem
 from chalicelib.core.intake import Taken, in_chunks
+from chalicelib.core.queues import Outgoing
 from chalicelib.core.schemas import Schema
 from chalicelib.core.settings import Settings
 from chalicelib.core.transaction import MAX_ITEMS, transaction
@@ -40,7 +41,6 @@ ROWS_KEPT_FOR: Final = timedelta(days=90)
 
 PAGE: Final = 50
 CHUNK_BYTES: Final = 1024 * 1024
-MESSAGES_PER_SEND: Final = 10
 
 
 class ImporterSettings(Settings, frozen=True, kw_only=True):
@@ -168,19 +168,10 @@ def _finish_or_ask(row: FileRow) -> None:
 
 
 def _ask_for(import_id: str, numbers: Sequence[int]) -> None:
-    """Send a message for each slice. Raises RuntimeError if the queue did not take them all."""
+    """Send a message for each slice. Raises NotQueued."""
+    wanted = [SliceMessage(import_id=import_id, number=number) for number in numbers]
     queue = settings.load(FileSettings).slices_queue
-    for chunk in in_chunks(numbers, MESSAGES_PER_SEND):
-        entries = [
-            {
-                "Id": str(number),
-                "MessageBody": msgspec.json.encode(SliceMessage(import_id=import_id, number=number)).decode(),
-            }
-            for number in chunk
-        ]
-        failed = aws.client("sqs").send_message_batch(QueueUrl=queue, Entries=entries).get("Failed", [])
-        if failed:
-            raise RuntimeError(f"slices {[entry['Id'] for entry in failed]} of {import_id} were not queued")
+    queues.send(queue, [Outgoing(msgspec.json.encode(message).decode()) for message in wanted])
 
 
 def _refuse(opened: _Opened, refusal: FileRefusal) -> None:

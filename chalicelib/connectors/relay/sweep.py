@@ -13,12 +13,12 @@ from typing import Final
 import msgspec
 
 from chalicelib.connectors.relay import service
-from chalicelib.connectors.relay.service import NotQueued
 from chalicelib.connectors.relay.subscriptions import SUBSCRIPTIONS, is_relayed
 from chalicelib.core import clock, journal, telemetry
 from chalicelib.core.events import Event
 from chalicelib.core.intake import in_chunks
 from chalicelib.core.progress import ProgressRow
+from chalicelib.core.queues import NotQueued
 
 SWEEPER: Final = "sweeper"
 
