@@ -26,11 +26,6 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     correlation_id: str
 
-    @property
-    def prefers_english(self) -> bool:
-        """People read French unless they ask for English."""
-        return self.headers.get("accept-language", "fr").lower().startswith("en")
-
 
 def from_request(request: Any, path_parameters: Mapping[str, str], correlation_id: str) -> Call:
     """The call that Chalice's request describes. Raises RequestInvalid for a repeated query parameter."""

@@ -75,7 +75,7 @@ class KeyGone(Exception):  # noqa: N818
 
 
 class DataKey:
-    """The opened key of one subject. Kept for one request only."""
+    """The opened key of one subject. Kept for one request, or, if many share it, as long as the process lives."""
 
     def __init__(self, subject: str, secret: bytes) -> None:
         self.subject = subject

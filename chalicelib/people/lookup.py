@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import NoReturn
 
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.errors import AccessDenied, NotFound
@@ -62,12 +63,15 @@ def require_depot(who: StaffMember, depot_id: str) -> None:
 
 
 def existing(key: Key) -> PeopleRow:
+    """The row of a key: one read. Raises NotFound."""
     return PeopleRow.find(*key) or missing(key)
 
 
-def missing(key: Key) -> PeopleRow:
+def missing(key: Key) -> NoReturn:
+    """Raise NotFound for a key that nothing stands under."""
     raise NotFound(f"There is no {key.pk}.")
 
 
 def not_theirs(depot_id: str) -> AccessDenied:
+    """The problem of a member of staff who asks for another's depot."""
     return AccessDenied(f"The depot {depot_id} is not one of yours. Ask its manager.")

@@ -22,7 +22,6 @@ from tests.support.fleet import (
     THERE,
     NewHandset,
     a_carrier,
-    a_post,
     a_ticket,
     events_of_device,
     retire,
@@ -32,16 +31,6 @@ from tests.support.races import overtaken
 DISPATCH = Connection.dispatch
 RETIRED = "facteo.device.retired"
 READERS = {"fleet-admin", "depot-manager", "security-officer", "dispatcher"}
-
-
-@pytest.fixture
-def post(api: Api) -> Api:
-    return a_post(api)
-
-
-@pytest.fixture
-def newcomer(post: Api) -> NewHandset:
-    return NewHandset(post)
 
 
 @pytest.fixture

@@ -35,28 +35,12 @@ from tests.support.fleet import (
     THERE,
     NewHandset,
     a_carrier,
-    a_post,
     a_ticket,
     events_of_device,
     everything_stored,
 )
 
 ROOT = Authority()
-
-
-@pytest.fixture
-def post(api: Api) -> Api:
-    return a_post(api)
-
-
-@pytest.fixture
-def newcomer(post: Api) -> NewHandset:
-    return NewHandset(post)
-
-
-@pytest.fixture
-def code(post: Api) -> str:
-    return a_ticket(post)["code"]
 
 
 def tickets() -> int:

@@ -15,7 +15,6 @@ from tests.support.fleet import (
     OURS,
     THEIRS,
     NewHandset,
-    a_post,
     a_ticket,
     events_of_device,
     retire,
@@ -23,21 +22,6 @@ from tests.support.fleet import (
 from tests.support.races import overtaken
 
 ENROLLED, RETIRED = "facteo.device.enrolled", "facteo.device.retired"
-
-
-@pytest.fixture
-def post(api: Api) -> Api:
-    return a_post(api)
-
-
-@pytest.fixture
-def newcomer(post: Api) -> NewHandset:
-    return NewHandset(post)
-
-
-@pytest.fixture
-def code(post: Api) -> str:
-    return a_ticket(post)["code"]
 
 
 def devices() -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core import ids, journal
+from chalicelib.core.access import ROLES
 from chalicelib.core.events import Event
 from chalicelib.items import rules
 from chalicelib.items.suivi import MAX_ITEMS
@@ -19,17 +20,6 @@ from tests.support.factories import DEPOT, ITEM, a_handset, an_item
 from tests.support.races import overtaken
 
 S10 = "RB123456785GB"
-ROLES = {
-    "auditor",
-    "building-manager",
-    "carrier-support",
-    "depot-manager",
-    "dispatcher",
-    "fleet-admin",
-    "ops",
-    "security-officer",
-    "store-manager",
-}
 
 
 def events_of(item: str = ITEM) -> list[Event]:

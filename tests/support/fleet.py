@@ -6,6 +6,8 @@ import itertools
 import json
 from typing import Any
 
+import pytest
+
 from chalicelib.core import aws, journal
 from chalicelib.core.events import Event
 from handset.signing import HandsetKey
@@ -89,3 +91,21 @@ def everything_stored() -> str:
     client = aws.client("dynamodb")
     tables = client.list_tables()["TableNames"]
     return json.dumps([client.scan(TableName=name)["Items"] for name in tables], default=str)
+
+
+@pytest.fixture
+def post(api: Api) -> Api:
+    """The API of a post that has two depots with a carrier each."""
+    return a_post(api)
+
+
+@pytest.fixture
+def newcomer(post: Api) -> NewHandset:
+    """A handset that has not enrolled yet."""
+    return NewHandset(post)
+
+
+@pytest.fixture
+def code(post: Api) -> str:
+    """The code of a ticket for our carrier."""
+    return a_ticket(post)["code"]
