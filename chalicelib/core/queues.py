@@ -14,11 +14,20 @@ MAX_BYTES: Final = 256 * 1024
 """SQS takes 10 messages in a call: 1 MiB together since 2025, 256 KiB before. The smaller limit holds everywhere."""
 
 
-class Outgoing(msgspec.Struct, frozen=True):
-    """A message: its body, and its attributes; one without a value is left out, because SQS refuses it."""
+_ESCAPES: Final = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff"}
+"""JSON may carry these two as they are, SQS takes none of them (XML 1.0, section 2.2); as JSON escapes they pass."""
 
-    body: str
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """A message: its body, JSON, and its attributes; one without a value is left out, because SQS refuses it."""
+
+    json: str
     attributes: dict[str, str] = {}
+
+    @property
+    def body(self) -> str:
+        """The JSON in characters that SQS takes."""
+        return self.json.translate(_ESCAPES)
 
     @property
     def size(self) -> int:

@@ -16,6 +16,7 @@ from chalicelib.core import events
 from chalicelib.core.events import Event
 from tests.support.cloud import Cloud
 from tests.support.events import an_item_event, invoke, sequence_number, stream_event
+from tests.support.factories import ITEM
 
 
 def relayed(*found: Event) -> list[str]:
@@ -73,6 +74,16 @@ def test_a_message_is_the_event_with_what_one_looks_for_as_attributes(aws: Cloud
         "type": "facteo.item.scanned",
         "correlation_id": scan.correlationid,
     }
+
+
+def test_characters_that_sqs_refuses_arrive_all_the_same(aws: Cloud, sends: Sends) -> None:
+    scan = an_item_event(data={"barcode": {"raw": ITEM, "symbology": "\uffff\ufffe\U0001f4ee"}, "step": "at-depot"})
+
+    assert relayed(scan) == []
+
+    [[entry], _] = sends.batches
+    assert not {"\uffff", "\ufffe"} & set(entry["MessageBody"])
+    assert json.loads(entry["MessageBody"])["data"] == json.loads(bytes(scan.data))
 
 
 def test_an_event_without_correlation_id_is_relayed_too(aws: Cloud) -> None:
