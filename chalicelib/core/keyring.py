@@ -77,8 +77,9 @@ class KeyGone(Exception):  # noqa: N818
 class DataKey:
     """The opened key of one subject. Kept for one request, or, if many share it, as long as the process lives."""
 
-    def __init__(self, subject: str, secret: bytes) -> None:
+    def __init__(self, subject: str, secret: bytes, last_day: date) -> None:
         self.subject = subject
+        self.last_day = last_day
         self._secret = secret
         self._cipher = AESGCM(secret)
 
@@ -102,8 +103,11 @@ class DataKey:
         return msgspec.json.decode(plain, type=kind)
 
 
-def create(work: UnitOfWork, subject: str, *, keep_until: date) -> DataKey:
-    """A new data key for a subject, written with the unit of work. The data can be read through `keep_until`."""
+def create(work: UnitOfWork, subject: str, *, keep_until: date, instead_of: DataKey | None = None) -> DataKey:
+    """A new data key for a subject, written with the unit of work. The data can be read through `keep_until`.
+
+    It takes no place of a key that still opens something, except of `instead_of`, whose data nobody reads any more.
+    """
     secret = AESGCM.generate_key(_KEY_BYTES * 8)
     month = f"{clock.today():%Y-%m}"
     row = KeyRow(
@@ -114,15 +118,18 @@ def create(work: UnitOfWork, subject: str, *, keep_until: date) -> DataKey:
         destroy_bucket=_bucket(keep_until, crc32(subject.encode()) % DESTRUCTION_SHARDS),
     )
     free = KeyRow.subject.does_not_exist() | (KeyRow.destroy_on < clock.today().isoformat())
+    if instead_of is not None:
+        free |= KeyRow.destroy_on == instead_of.last_day.isoformat()
     work.put(row, when=free, otherwise=ChangedMeanwhile("The subject has a key already."))
-    return DataKey(subject, secret)
+    return DataKey(subject, secret, keep_until)
 
 
 def shared_key(subject: str, *, keep_until: date) -> DataKey:
     """The data key of a subject that many use cases share: made at its first use, read once in a process."""
-    if subject not in _shared_keys:
-        _shared_keys[subject] = _found_or_made(subject, keep_until)
-    return _shared_keys[subject]
+    held = _shared_keys.get(subject)
+    if held is None or held.last_day < clock.today():
+        held = _shared_keys[subject] = _found_or_made(subject, keep_until)
+    return held
 
 
 def _found_or_made(subject: str, keep_until: date) -> DataKey:
@@ -174,7 +181,7 @@ def _bucket(day: date, shard: int) -> str:
 def _opened(row: KeyRow) -> DataKey:
     nonce, wrapped = row.wrapped[:_NONCE_BYTES], row.wrapped[_NONCE_BYTES:]
     secret = AESGCM(_month_key(row.wrapped_by)).decrypt(nonce, wrapped, row.subject.encode())
-    return DataKey(row.subject, secret)
+    return DataKey(row.subject, secret, date.fromisoformat(row.destroy_on))
 
 
 def _wrap(month_key: bytes, secret: bytes, subject: str) -> bytes:

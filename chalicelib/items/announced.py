@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import msgspec
 
 from chalicelib.items.schemas import Announced
 from chalicelib.items.tables import ItemRow
+
+SAME_LIFE = timedelta(days=180)
+"""A number announced later than this after it was announced before is another item: numbers come back after a year."""
 
 
 def facts_of(items: Sequence[str]) -> dict[str, Announced]:

@@ -16,6 +16,7 @@ from chalicelib.core.journal import EventIdRow
 from chalicelib.core.schemas import Schema
 from chalicelib.core.transaction import MAX_ITEMS, UnitOfWork, retried, transaction
 from chalicelib.items import identifiers, rules
+from chalicelib.items.announced import SAME_LIFE
 from chalicelib.items.event_types import CORRECTED
 from chalicelib.items.identifiers import IdentifierRefused
 from chalicelib.items.schemas import (
@@ -154,11 +155,13 @@ def _announce(chunk: Sequence[Announcement], actor: str, correlation_id: str) ->
 
 def _write(fresh: Mapping[str, Fresh], actor: str, correlation_id: str) -> None:
     subjects = {new.announcement.item: rules.subject_of(new.announcement.item) for new in fresh.values()}
-    keys = keyring.keys_of(subjects.values())
+    held = keyring.keys_of(subjects.values())
+    last_day = clock.today() + rules.ADDRESSEE_KEPT_FOR
+    keys = {subject: key for subject, key in held.items() if key.last_day >= last_day - SAME_LIFE}
     rows = {row.id: row for row in ItemRow.find_many(list(subjects))}
     with transaction() as work:
         for subject in set(subjects.values()) - keys.keys():
-            keys[subject] = keyring.create(work, subject, keep_until=clock.today() + rules.ADDRESSEE_KEPT_FOR)
+            keys[subject] = keyring.create(work, subject, keep_until=last_day, instead_of=held.get(subject))
         made = []
         for event_id, new in fresh.items():
             subject = subjects[new.announcement.item]

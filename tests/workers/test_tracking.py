@@ -181,6 +181,17 @@ class TestBeforeTheAnnouncement:
         assert deliver(tracking, [announced(item)]) == []
         assert codes() == ["COMCFM"]
 
+    def test_a_former_life_of_the_number_is_nobody_elses_business(self, aws: Cloud, clock: FakeClock) -> None:
+        item = an_item()
+        deliver(tracking, [announced(item), *recorded(an_item_event("facteo.item.delivered", item=item))])
+        clock.advance(days=401)
+        for row in InboxRow.scan():
+            row.delete()  # as DynamoDB does by then
+
+        assert deliver(tracking, [announced(item, client="777777")]) == []
+        assert codes("777777") == ["COMCFM"]
+        assert sorted(codes()) == ["COMCFM", "LIVCFM"]
+
     def test_an_event_that_cannot_be_told_does_not_hold_back_the_announcement(self, aws: Cloud) -> None:
         item = an_item()
         strange = recorded(an_item_event("facteo.item.photographed", item=item), an_item_event(item=item))

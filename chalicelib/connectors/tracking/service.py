@@ -19,7 +19,7 @@ from chalicelib.connectors.return_file import ENCODING, ReturnLine, render_file
 from chalicelib.connectors.tracking import rules
 from chalicelib.connectors.tracking.rules import Draft
 from chalicelib.connectors.tracking.tables import DueRow, LineRow
-from chalicelib.core import ids, inbox, journal, settings, telemetry
+from chalicelib.core import clock, ids, inbox, journal, settings, telemetry
 from chalicelib.core.events import Event
 from chalicelib.core.intake import in_chunks
 from chalicelib.core.settings import Settings
@@ -72,14 +72,17 @@ def _drafts(found: Iterable[Event], facts: Mapping[str, Announced]) -> Iterator[
 def _earlier_drafts(
     new: Iterable[Event], given: Mapping[str, Event], facts: Mapping[str, Announced]
 ) -> Iterator[Draft]:
-    """What the events give that came before the announcement of their item. One that cannot be told is passed
-    over: it has, or will get, a message of its own, which fails alone."""
-    announced = dict.fromkeys(event.subject for event in new if event.type == ANNOUNCED)
+    """What the events give that came before the announcement of their item, in the same life of its number.
+
+    One that cannot be told is passed over: it has, or will get, a message of its own, which fails alone.
+    """
+    since = clock.now() - announced.SAME_LIFE
+    subjects = dict.fromkeys(event.subject for event in new if event.type == ANNOUNCED)
     history = {
         event.id: event
-        for subject in announced
+        for subject in subjects
         for event in journal.read(subject)
-        if event.id not in given and is_relayed(CONSUMER, event)
+        if event.receivedat > since and event.id not in given and is_relayed(CONSUMER, event)
     }
     for event_id in inbox.unseen(CONSUMER, history):
         try:

@@ -47,9 +47,7 @@ class TestSealing:
     def test_neither_the_ciphertext_nor_the_row_holds_a_secret_in_clear(self, aws: Cloud) -> None:
         secrets: list[bytes] = []
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(
-                keyring, "DataKey", lambda subject, secret: secrets.append(secret) or DataKey(subject, secret)
-            )
+            patched.setattr(keyring, "DataKey", lambda *told: secrets.append(told[1]) or DataKey(*told))
             sealed = created().seal(an_addressee(name="LEFEVRE"))
         raw, row = base64.b64decode(sealed), KeyRow.get("item/1")
 
@@ -117,6 +115,16 @@ class TestErasure:
         with pytest.raises(KeyGone):
             keyring.key_of("item/1").open(sealed, Addressee)
 
+    def test_a_shared_key_ends_in_a_process_that_holds_it_too(self, aws: Cloud, clock: FakeClock) -> None:
+        before = keyring.shared_key("announcements/2026-11", keep_until=LAST_DAY)
+        assert keyring.shared_key("announcements/2026-11", keep_until=LAST_DAY) is before
+        clock.at = MIDNIGHT
+
+        after = keyring.shared_key("announcements/2026-11", keep_until=date(2027, 6, 30))
+
+        assert after.fingerprint("Mme LEFEVRE") != before.fingerprint("Mme LEFEVRE")
+        assert keyring.key_of("announcements/2026-11").fingerprint("x") == after.fingerprint("x")
+
     def test_a_month_key_is_nobodys_data_key(self, aws: Cloud) -> None:
         created()
 
@@ -149,6 +157,15 @@ class TestCreating:
         with pytest.raises(ChangedMeanwhile):
             created()
         assert keyring.key_of("item/1").open(sealed, Addressee) == an_addressee()
+
+    def test_a_key_is_replaced_by_whoever_names_it(self, aws: Cloud) -> None:
+        former = created()
+        with transaction() as work:
+            latter = keyring.create(work, "item/1", keep_until=date(2027, 6, 30), instead_of=former)
+
+        assert keyring.key_of("item/1").open(latter.seal(an_addressee()), Addressee) == an_addressee()
+        with pytest.raises(ChangedMeanwhile), transaction() as work:
+            keyring.create(work, "item/1", keep_until=date(2028, 1, 1), instead_of=former)
 
     def test_of_two_who_make_a_subjects_key_at_once_one_is_refused(self, aws: Cloud) -> None:
         made: list[DataKey] = []

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from chalicelib.core import clock as clocks
 from chalicelib.core import journal, keyring
 from chalicelib.core.events import Event
 from chalicelib.core.intake import Taken
@@ -54,6 +55,24 @@ class TestAnnouncing:
         kept = [row.event for row in JournalRow.scan()] + [row.announced for row in ItemRow.scan()]
         assert len(kept) == 2
         assert not [text for text in kept if "SECRET" in text or "PAIX" in text]
+
+    def test_a_number_that_comes_back_is_read_as_long_as_a_new_one(self, aws: Cloud, clock: FakeClock) -> None:
+        announce(an_announcement(handed_over_on=clocks.today()))
+        clock.advance(days=399)
+        announce(an_announcement(handed_over_on=clocks.today(), addressee=an_addressee(name="M. NOUVEAU")))
+        clock.advance(days=rules.ADDRESSEE_KEPT_FOR.days)
+
+        addressee = service.with_addressee(service.read(ITEM)).addressee
+        assert addressee is not None
+        assert addressee.name == "M. NOUVEAU"
+
+    def test_an_address_corrected_meanwhile_keeps_its_key(self, aws: Cloud, clock: FakeClock) -> None:
+        announce(an_announcement())
+        clock.advance(days=40)
+        announce(an_announcement(addressee=an_addressee(street="14 RUE DE LA PAIX")))
+
+        key = keyring.key_of(rules.subject_of(ITEM))
+        assert all(key.open(event.body(Announced).addressee, type(an_addressee())) for event in events_of())
 
     def test_the_same_again_writes_nothing(self, aws: Cloud) -> None:
         announce(an_announcement())
