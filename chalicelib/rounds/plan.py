@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
+from chalicelib.addresses.rules import normal_street
 from chalicelib.core import events, keyring, queues, settings
 from chalicelib.core.events import Event
 from chalicelib.core.intake import Taken, in_chunks
@@ -126,7 +127,7 @@ def _postcode_key(postcode: str) -> Key:
 
 
 def _plan_key(line: PlanLine) -> Key:
-    street = rules.normal_street(line.street)
+    street = normal_street(line.street)
     return f"plan/{line.postcode}/{street}", f"{line.number_from:05}-{line.number_to:05}/{line.parity}"
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Sequence
 from datetime import date, timedelta
 
+from chalicelib.addresses.rules import house_and_street
 from chalicelib.core.events import Event
 from chalicelib.items import rules as item_rules
 from chalicelib.items.schemas import Addressee, Announced, Scanned, Status, Step
@@ -16,48 +15,6 @@ OFF_THE_ROUTE = frozenset({Status.DELIVERED, Status.RETURNED, Status.HELD, Statu
 """A carrier has nothing more to do with an item in one of these states."""
 
 EXPECTED_FOR = timedelta(days=14)
-
-STREET_WORDS = {
-    "ALL": "ALLEE",
-    "AV": "AVENUE",
-    "AVE": "AVENUE",
-    "BD": "BOULEVARD",
-    "BLD": "BOULEVARD",
-    "BVD": "BOULEVARD",
-    "CHE": "CHEMIN",
-    "CHEM": "CHEMIN",
-    "CRS": "COURS",
-    "FG": "FAUBOURG",
-    "FBG": "FAUBOURG",
-    "IMP": "IMPASSE",
-    "LOT": "LOTISSEMENT",
-    "PL": "PLACE",
-    "QU": "QUAI",
-    "RES": "RESIDENCE",
-    "RTE": "ROUTE",
-    "R": "RUE",
-    "SQ": "SQUARE",
-    "ST": "SAINT",
-    "STE": "SAINTE",
-}
-_NUMBER = re.compile(r"^(\d{1,5})\s*(?:BIS|TER|QUATER|[A-D](?=\s))?\s+(.*)$")
-
-
-_SEVERAL = re.compile(r"^\s*(\d{1,5})\s*[-/]\s*\d{1,5}\b")
-"""One entrance with several numbers: the first one counts."""
-
-
-def normal_street(text: str) -> str:
-    """A street's name as the plan is keyed: capitals without accents, one space, abbreviations written out."""
-    return " ".join(STREET_WORDS.get(word, word) for word in _plain(text).split())
-
-
-def house_and_street(line: str) -> tuple[int | None, str]:
-    """The house number, if there is one, and the normal name of the street: `12 bis r. d'Alésia`, `12-14 cours X`."""
-    found = _NUMBER.match(_plain(_SEVERAL.sub(r"\1", line)))
-    if found is None:
-        return None, normal_street(line)
-    return int(found[1]), normal_street(found[2])
 
 
 def line_for(house: int | None, lines: Sequence[PlanLine]) -> PlanLine | None:
@@ -114,21 +71,15 @@ def _latest_arrival(events: Sequence[Event]) -> Event | None:
     return None
 
 
-def _plain(text: str) -> str:
-    """Capitals without accents and digits; whatever else there is becomes one space."""
-    letters = unicodedata.normalize("NFKD", text.upper().replace("Œ", "OE").replace("Æ", "AE"))
-    return re.sub(r"[^A-Z0-9]+", " ", "".join(one for one in letters if not unicodedata.combining(one))).strip()
-
-
-def _houses(line: PlanLine) -> float:
-    """How many house numbers a line holds, about."""
-    numbers = line.number_to - line.number_from + 1
-    return numbers if line.parity is Parity.ALL else numbers / 2
-
-
 def _holds(line: PlanLine, house: int | None) -> bool:
     if house is None:
         return (line.number_from, line.number_to, line.parity) == (0, LAST_HOUSE, Parity.ALL)
     if not line.number_from <= house <= line.number_to:
         return False
     return line.parity is Parity.ALL or (line.parity is Parity.ODD) == (house % 2 == 1)
+
+
+def _houses(line: PlanLine) -> float:
+    """How many house numbers a line holds, about."""
+    numbers = line.number_to - line.number_from + 1
+    return numbers if line.parity is Parity.ALL else numbers / 2

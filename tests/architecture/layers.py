@@ -12,6 +12,7 @@ PRODUCT = "chalicelib"
 ORDER = (
     "core",
     "erasure",
+    "addresses",
     "people",
     "items",
     "fleet",
@@ -38,6 +39,7 @@ FORBIDDEN: Mapping[str, frozenset[str]] = {
 
 CODES = frozenset(
     {
+        "addresses.names",
         "connectors.announcement_file",
         "connectors.return_file",
         "fleet.attestation",

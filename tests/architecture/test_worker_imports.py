@@ -34,7 +34,7 @@ BUDGETS: Mapping[str, Budget] = {
     "app": Budget(
         frozenset({"cryptography", "http_message_signatures", "http_sf", "stdnum"}),
         frozenset(
-            {"connectors", "erasure", "fleet", "items", "people", "reference", "rounds", "sync"},
+            {"addresses", "connectors", "erasure", "fleet", "items", "people", "reference", "rounds", "sync"},
         ),
     ),
     "chalicelib.connectors.relay.workers": Budget(
@@ -64,6 +64,7 @@ BUDGETS: Mapping[str, Budget] = {
         frozenset({"cryptography"}),
         frozenset(
             {
+                "addresses.rules",
                 "items.rules",
                 "items.schemas",
                 "people.lookup",
