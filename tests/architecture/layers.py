@@ -16,6 +16,9 @@ ORDER = (
     "people",
     "items",
     "fleet",
+    "proxies",
+    "redirections",
+    "signatures",
     "rounds",
     "sync",
     "reference",
@@ -51,6 +54,9 @@ CODES = frozenset(
         "items.product_codes",
         "items.suivi",
         "items.suivi_codes",
+        "signatures.documents",
+        "signatures.drawings",
+        "signatures.procedures",
     }
 )
 """Code lists and formats: as pure as rules, and open to every kind of module."""
