@@ -16,7 +16,7 @@ def main(arguments: list[str] | None = None) -> None:
         case "replay":
             replay.run(given.consumer, given.since, given.until, dry_run=given.dry_run)
         case "redrive":
-            redrive.run(given.queue, (lambda _: "r") if given.all else input)
+            redrive.run_all(given.queue) if given.all else redrive.run(given.queue, input)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 if __name__ == "__main__":

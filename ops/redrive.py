@@ -17,48 +17,89 @@ import boto3
 HIDDEN_SECONDS = 600
 """How long a message that is being looked at stays hidden from others."""
 
+WAIT_SECONDS = 10
+"""With a long poll SQS asks all its servers: no answer then means that nothing is left."""
+
+MAX_RECEIVED = 10
+
 QUESTION = "[r]edrive, [d]elete, [s]kip, [q]uit? "
 ANSWERS = {"r": "redriven", "d": "deleted", "s": "skipped"}
 
 
 def run(queue: str, ask: Callable[[str], str]) -> None:
-    """Go through the dead letters of a queue. `ask` gives the answer to QUESTION for the message just shown."""
+    """Go through the dead letters of a queue. `ask` gives the answer to QUESTION for the message just shown.
+
+    Raises SystemExit for a queue that is not there.
+    """
+    _go_through(DeadLetters(queue), ask, at_once=1)
+
+
+def run_all(queue: str) -> None:
+    """Show all dead letters of a queue and send them back. Raises SystemExit for a queue that is not there."""
+    _go_through(DeadLetters(queue), lambda _: "r", at_once=MAX_RECEIVED)
+
+
+class DeadLetters:
+    """The dead letters of a queue, and the way back."""
+
+    def __init__(self, queue: str) -> None:
+        self._sqs = boto3.client("sqs")
+        prefix = f"facteo-{os.environ['FACTEO_STAGE']}-"
+        found = self._sqs.list_queues(QueueNamePrefix=prefix).get("QueueUrls", [])
+        urls = {url.rpartition("/")[2].removeprefix(prefix): url for url in found}
+        if not {queue, _dead(queue)} <= urls.keys():
+            known = ", ".join(sorted(name for name in urls if _dead(name) in urls))
+            raise SystemExit(f"There is no queue {queue} with dead letters. There are: {known}.")
+        self._queue, self._dead = urls[queue], urls[_dead(queue)]
+
+    def found(self, at_once: int) -> Iterator[dict[str, Any]]:
+        """Each message once: one that was hidden too short is not given again, what was sent back since is left out."""
+        started, seen = datetime.now(UTC), set()
+        while messages := self._received(at_once):
+            for message in messages:
+                if message["MessageId"] not in seen and _sent_at(message) < started:
+                    seen.add(message["MessageId"])
+                    yield message
+
+    def send_back(self, message: dict[str, Any]) -> None:
+        """Sent first and deleted then: a crash in between repeats a message, which its consumer bears."""
+        attributes = message.get("MessageAttributes", {})
+        self._sqs.send_message(QueueUrl=self._queue, MessageBody=message["Body"], MessageAttributes=attributes)
+        self.delete(message)
+
+    def delete(self, message: dict[str, Any]) -> None:
+        """Delete it for good."""
+        self._sqs.delete_message(QueueUrl=self._dead, ReceiptHandle=message["ReceiptHandle"])
+
+    def _received(self, at_once: int) -> list[dict[str, Any]]:
+        answer = self._sqs.receive_message(
+            QueueUrl=self._dead,
+            MaxNumberOfMessages=at_once,
+            WaitTimeSeconds=WAIT_SECONDS,
+            VisibilityTimeout=HIDDEN_SECONDS,
+            MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=["All"],
+        )
+        return list(answer.get("Messages", []))
+
+
+def _go_through(letters: DeadLetters, ask: Callable[[str], str], *, at_once: int) -> None:
     done: Counter[str] = Counter()
-    for message in _dead_letters(queue):
+    for message in letters.found(at_once):
         print(_shown(message))
         answer = ask(QUESTION)
         if answer not in ANSWERS:
             break
-        _carry_out(answer, queue, message)
+        if answer == "r":
+            letters.send_back(message)
+        elif answer == "d":
+            letters.delete(message)
         done[ANSWERS[answer]] += 1
     print(", ".join(f"{number} {what}" for what, number in done.items()) or "Nothing was done.")
 
 
-def _dead_letters(queue: str) -> Iterator[dict[str, Any]]:
-    """Each message once: those that were looked at stay hidden meanwhile, and what was sent back since is left out."""
-    sqs, url, started = boto3.client("sqs"), _address(f"{queue}-dead"), datetime.now(UTC)
-    while True:
-        found = sqs.receive_message(
-            QueueUrl=url,
-            MaxNumberOfMessages=1,
-            VisibilityTimeout=HIDDEN_SECONDS,
-            MessageAttributeNames=["All"],
-            MessageSystemAttributeNames=["All"],
-        ).get("Messages", [])
-        if not found:
-            return
-        if _sent_at(found[0]) < started:
-            yield found[0]
-
-
-def _carry_out(answer: str, queue: str, message: dict[str, Any]) -> None:
-    """Sent back first and deleted then: a crash in between repeats a message, which its consumer bears."""
-    sqs, dead = boto3.client("sqs"), _address(f"{queue}-dead")
-    if answer == "r":
-        attributes = message.get("MessageAttributes", {})
-        sqs.send_message(QueueUrl=_address(queue), MessageBody=message["Body"], MessageAttributes=attributes)
-    if answer in {"r", "d"}:
-        sqs.delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])
+def _dead(queue: str) -> str:
+    return f"{queue}-dead"
 
 
 def _shown(message: dict[str, Any]) -> str:
@@ -83,8 +124,3 @@ def _told(body: str) -> dict[str, Any]:
     told |= {name: content[name] for name in ("import_id", "number") if name in content}
     keys = [record["s3"]["object"]["key"] for record in content.get("Records", []) if "s3" in record]
     return told | ({"keys": ", ".join(keys)} if keys else {})
-
-
-def _address(queue: str) -> str:
-    name = f"facteo-{os.environ['FACTEO_STAGE']}-{queue}"
-    return str(boto3.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from chalicelib.connectors.relay import service
+from chalicelib.connectors.relay.subscriptions import SUBSCRIPTIONS
 from chalicelib.connectors.relay.workers import relay
 from chalicelib.core import aws as clients
 from chalicelib.core import events
@@ -34,6 +35,7 @@ class Sends:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.batches: list[list[dict[str, Any]]] = []
         self.refused: set[str] = set()
+        self.for_ever = False
         sqs = clients.client("sqs")
         self._send = sqs.send_message_batch
         monkeypatch.setattr(sqs, "send_message_batch", self._sent)
@@ -42,7 +44,8 @@ class Sends:
         self.batches.append(Entries)
         taken = [entry for entry in Entries if json.loads(entry["MessageBody"])["id"] not in self.refused]
         answer = self._send(QueueUrl=QueueUrl, Entries=taken) if taken else {"Successful": []}
-        failed = [{"Id": entry["Id"], "Code": "InternalError", "SenderFault": False} for entry in Entries]
+        code = "InvalidMessageContents" if self.for_ever else "InternalError"
+        failed = [{"Id": entry["Id"], "Code": code, "SenderFault": self.for_ever} for entry in Entries]
         return answer | {"Failed": [entry for entry in failed if entry["Id"] not in {one["Id"] for one in taken}]}
 
 
@@ -129,6 +132,22 @@ def test_only_an_event_that_the_queue_refused_is_reported(aws: Cloud, sends: Sen
     sends.refused = set()
     assert relayed(*scans[2:]) == []
     assert set(ids_in(aws, "tracking")) == set(ids_in(aws, "sorting")) == {scan.id for scan in scans}
+
+
+def test_an_event_that_no_queue_ever_takes_is_given_up_at_once(
+    aws: Cloud, sends: Sends, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scans = [an_item_event() for _ in range(12)]
+    sends.refused, sends.for_ever = {scans[2].id}, True
+
+    assert relayed(*scans) == []
+
+    others = {scan.id for scan in scans} - sends.refused
+    assert set(ids_in(aws, "tracking")) == set(ids_in(aws, "sorting")) == others
+    refused = [(record.consumer, record.event_id) for record in caplog.records if record.levelname == "ERROR"]
+    assert refused == [(consumer, scans[2].id) for consumer in SUBSCRIPTIONS]
+    assert capsys.readouterr().out.count('"EventsNotRelayable":[1.0]') == len(SUBSCRIPTIONS)
+    assert service.missed(scans) == []
 
 
 def test_only_a_record_that_cannot_be_read_is_reported(aws: Cloud) -> None:

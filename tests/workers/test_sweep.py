@@ -11,26 +11,29 @@ import msgspec
 import pytest
 
 from chalicelib.connectors.relay import service, subscriptions, sweep
+from chalicelib.connectors.relay.sweep import NotReplayable
 from chalicelib.connectors.relay.workers import relay
 from chalicelib.connectors.relay.workers import sweep as sweeper
 from chalicelib.connectors.tracking.tables import LineRow
 from chalicelib.connectors.tracking.workers import tracking
+from chalicelib.core import inbox, queues
 from chalicelib.core.events import Event
 from chalicelib.core.progress import ProgressRow
-from chalicelib.core.queues import NotQueued
+from chalicelib.core.queues import NotQueued, Outgoing
 from tests.support.clock import MONDAY_MORNING, FakeClock
 from tests.support.cloud import Cloud
 from tests.support.events import SCHEDULED, an_item_event, announced, deliver, invoke, recorded, stream_event
 
 CONSUMERS = tuple(subscriptions.SUBSCRIPTIONS)
+DAY_END = MONDAY_MORNING + timedelta(hours=25)
 
 
 @pytest.fixture
 def day(aws: Cloud, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> list[Event]:
-    """Four events an hour for 25 hours, which no relay took. It is ten minutes after the last one."""
+    """Four events an hour until DAY_END, which no relay took. It is ten minutes after that."""
     happened = []
     monkeypatch.setattr(sweep, "STEP", timedelta(hours=1))
-    for _ in range(25 * 4):
+    while clock.at < DAY_END:
         happened += recorded(an_item_event())
         clock.advance(minutes=15)
     clock.advance(minutes=10)
@@ -54,6 +57,18 @@ def queued(aws: Cloud, consumer: str) -> list[str]:
 
 def ids_of(events: Sequence[Event]) -> list[str]:
     return sorted(event.id for event in events)
+
+
+def refuse(bad: Event, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No queue takes this event, and none ever will."""
+    send = queues.send
+
+    def refusing(queue: str, messages: Sequence[Outgoing]) -> None:
+        if any(bad.id in message.attributes.values() for message in messages):
+            raise NotQueued("InvalidMessageContents", for_ever=True)
+        send(queue, messages)
+
+    monkeypatch.setattr(queues, "send", refusing)
 
 
 class TestSweeper:
@@ -98,14 +113,7 @@ class TestSweeper:
         self, aws: Cloud, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         bad, good = recorded(an_item_event(), an_item_event())
-        send = service.send
-
-        def refusing(consumer: str, found: Sequence[Event]) -> None:
-            if bad in found:
-                raise NotQueued("too large", for_ever=True)
-            send(consumer, found)
-
-        monkeypatch.setattr(service, "send", refusing)
+        refuse(bad, monkeypatch)
         clock.advance(minutes=20)
         run_sweeper()
         assert queued(aws, "tracking") == [good.id]
@@ -120,7 +128,7 @@ class TestSweeper:
             raise NotQueued("InternalError", for_ever=False)
 
         with monkeypatch.context() as broken:
-            broken.setattr(service, "send", out_of_order)
+            broken.setattr(queues, "send", out_of_order)
             with pytest.raises(NotQueued):
                 run_sweeper()
         run_sweeper()
@@ -154,7 +162,7 @@ class TestReplay:
         monkeypatch.setitem(subscriptions.SUBSCRIPTIONS, "archive", subscriptions.ITEM_FACTS)  # type: ignore[arg-type]
         monkeypatch.setattr(service, "queue_of", lambda _: os.environ["FACTEO_SORTING_QUEUE"])
 
-        parts = list(sweep.replay("archive", MONDAY_MORNING, MONDAY_MORNING + timedelta(days=2)))
+        parts = list(sweep.replay("archive", MONDAY_MORNING, DAY_END))
 
         assert sum(part.sent for part in parts) == len(day)
         assert queued(aws, "sorting") == ids_of(day)
@@ -162,8 +170,10 @@ class TestReplay:
     def test_a_consumer_that_has_dealt_with_it_drops_the_repeat(self, aws: Cloud, clock: FakeClock) -> None:
         [event] = recorded(an_item_event())
         told = announced()
+        clock.advance(minutes=20)
         for _ in range(2):
-            list(sweep.replay("tracking", clock.at - timedelta(hours=1), clock.at + timedelta(seconds=1)))
+            list(sweep.replay("tracking", MONDAY_MORNING, MONDAY_MORNING + timedelta(minutes=10)))
+            assert queued(aws, "tracking") == ids_of([told, event])
             assert deliver(tracking, [told, event]) == []
         assert len(list(LineRow.scan(LineRow.pk.startswith("line/")))) == 2
 
@@ -173,19 +183,69 @@ class TestReplay:
         assert queued(aws, "tracking") == ids_of([event for event in day if since <= event.receivedat < until])
 
     def test_a_dry_run_counts_and_sends_nothing(self, day: list[Event], aws: Cloud) -> None:
-        until = MONDAY_MORNING + timedelta(days=2)
-        assert sum(part.sent for part in sweep.replay("tracking", MONDAY_MORNING, until, dry_run=True)) == len(day)
+        asked = ("tracking", MONDAY_MORNING, DAY_END)
+        counted = list(sweep.replay(*asked, dry_run=True))
         assert queued(aws, "tracking") == []
-        assert sum(part.sent for part in sweep.replay("tracking", MONDAY_MORNING, until)) == len(day)
+        assert ProgressRow.find("replay/tracking") is None
+        assert sum(part.sent for part in counted) == len(day)
+        assert list(sweep.replay(*asked)) == counted
 
     def test_one_that_was_interrupted_goes_on_where_it_stopped(self, day: list[Event], aws: Cloud) -> None:
-        asked = ("tracking", MONDAY_MORNING, MONDAY_MORNING + timedelta(days=2))
+        asked = ("tracking", MONDAY_MORNING, DAY_END)
         begun = sweep.replay(*asked)
         for _ in range(3):
             next(begun)
         begun.close()
-        assert next(sweep.replay(*asked)).since == MONDAY_MORNING + timedelta(hours=2)
-        assert next(sweep.replay("tracking", MONDAY_MORNING, asked[2] + timedelta(hours=1))).since == MONDAY_MORNING
+        assert next(sweep.replay("tracking", MONDAY_MORNING, DAY_END - timedelta(hours=1))).since == MONDAY_MORNING
+        counted = list(sweep.replay(*asked, dry_run=True))
+        assert counted[0].since == MONDAY_MORNING + timedelta(hours=2)
+        assert list(sweep.replay(*asked)) == counted
+
+    @pytest.mark.parametrize("killed_at_its_end", [False, True])
+    def test_one_that_came_to_its_end_can_be_done_again(
+        self, day: list[Event], aws: Cloud, *, killed_at_its_end: bool
+    ) -> None:
+        asked = ("tracking", MONDAY_MORNING, MONDAY_MORNING + timedelta(hours=2))
+        for _ in range(2):
+            assert sum(part.sent for part in sweep.replay(*asked)) == 2 * 4
+            assert ProgressRow.find("replay/tracking") is None
+            if killed_at_its_end:
+                ProgressRow("replay/tracking", through=asked[2], since=asked[1], until=asked[2]).save()
+
+    def test_an_event_that_no_queue_takes_holds_back_no_other(
+        self, day: list[Event], aws: Cloud, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        refuse(day[6], monkeypatch)
+        parts = list(sweep.replay("tracking", MONDAY_MORNING, MONDAY_MORNING + timedelta(hours=3)))
+        assert [(part.found, part.sent) for part in parts] == [(4, 4), (4, 3), (4, 4)]
+        assert queued(aws, "tracking") == ids_of([*day[:6], *day[7:12]])
+
+    @pytest.mark.parametrize("dry_run", [False, True])
+    def test_what_may_still_be_on_its_way_is_not_replayed(self, aws: Cloud, clock: FakeClock, *, dry_run: bool) -> None:
+        recorded(an_item_event())
+        clock.advance(minutes=20)
+        ten_minutes_ago = clock.at - timedelta(minutes=10)
+        with pytest.raises(NotReplayable, match="may still be on its way"):
+            list(sweep.replay("tracking", MONDAY_MORNING, ten_minutes_ago + timedelta(seconds=1), dry_run=dry_run))
+        assert queued(aws, "tracking") == []
+        [part] = sweep.replay("tracking", MONDAY_MORNING, ten_minutes_ago, dry_run=dry_run)
+        assert part.sent == 1
+
+    def test_a_consumer_is_not_sent_what_it_has_forgotten_to_have_dealt_with(
+        self, aws: Cloud, clock: FakeClock
+    ) -> None:
+        recorded(an_item_event())
+        until = MONDAY_MORNING + timedelta(hours=1)
+        clock.advance(days=inbox.KEPT_FOR.days - 14)
+        assert sum(part.sent for part in sweep.replay("tracking", MONDAY_MORNING, until)) == 1
+        clock.advance(seconds=1)
+        with pytest.raises(NotReplayable, match="tracking knows for 386 days"):
+            list(sweep.replay("tracking", MONDAY_MORNING, until))
+        assert sum(part.sent for part in sweep.replay("sorting", MONDAY_MORNING, until)) == 1
+
+    def test_the_end_comes_after_the_beginning(self, day: list[Event]) -> None:
+        with pytest.raises(NotReplayable, match="not after the beginning"):
+            list(sweep.replay("tracking", MONDAY_MORNING, MONDAY_MORNING))
 
     def test_there_is_no_such_consumer(self, aws: Cloud) -> None:
         with pytest.raises(KeyError):

@@ -1,8 +1,8 @@
 """Put events into the queues of those who take them.
 
 An event may be put twice, when the stream repeats a batch that failed half-way: consumers tell repeats by the
-event's id (`core.inbox`), or work out the same result again. What has been put is noted, so that the sweeper finds
-what never was: after an outage longer than the stream's memory, or a batch that failed to the end.
+event's id (`core.inbox`), or work out the same result again. What has been dealt with is noted, so that the sweeper
+finds what never was: after an outage longer than the stream's memory, or a batch that failed to the end.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 from chalicelib.connectors.relay.subscriptions import SUBSCRIPTIONS, is_relayed
 from chalicelib.core import events, inbox, queues, settings, telemetry
 from chalicelib.core.events import Event
-from chalicelib.core.queues import Outgoing
+from chalicelib.core.queues import NotQueued, Outgoing
 from chalicelib.core.settings import Settings
 
 RELAY: Final = "relay"
@@ -30,7 +30,7 @@ class RelaySettings(Settings, frozen=True, kw_only=True):
 
 
 def relay(found: Sequence[Event]) -> None:
-    """Give each consumer those of the events that are for it, and note that. Raises NotQueued."""
+    """Give each consumer those of the events that are for it, and note that. Raises NotQueued: see `send`."""
     for consumer in SUBSCRIPTIONS:
         send(consumer, [event for event in found if is_relayed(consumer, event)])
     inbox.note(RELAY, (event.id for event in found), keep_for=NOTED_FOR)
@@ -42,15 +42,28 @@ def missed(found: Sequence[Event]) -> list[Event]:
     return [event for event in found if event.id in wanted]
 
 
-def send(consumer: str, found: Sequence[Event]) -> None:
+def send(consumer: str, found: Sequence[Event]) -> int:
     """Put events into a consumer's queue, whatever its subscription: for a replay, or events that were released.
 
     The body is the event's JSON, in which personal data is ciphertext; the attributes are `event_id`, `type` and
-    `correlation_id`. Raises NotQueued.
+    `correlation_id`. An event that the queue will never take is passed over, logged and counted as
+    `EventsNotRelayable`; the others are then put one by one, some of them again. How many the queue took. Raises
+    NotQueued if it may take them later.
     """
-    queues.send(queue_of(consumer), [_message(event) for event in found])
+    try:
+        queues.send(queue_of(consumer), [_message(event) for event in found])
+    except NotQueued as refusal:
+        if not refusal.for_ever:
+            raise
+        if len(found) > 1:
+            return sum(send(consumer, [event]) for event in found)
+        told = {"consumer": consumer, "event_id": found[0].id, "reason": str(refusal)}
+        telemetry.logger.error("no queue takes this event", extra=told)
+        telemetry.count("EventsNotRelayable")
+        return 0
     if found:
         telemetry.count("EventsRelayed", len(found), consumer=consumer)
+    return len(found)
 
 
 def queue_of(consumer: str) -> str:

@@ -14,11 +14,10 @@ import msgspec
 
 from chalicelib.connectors.relay import service
 from chalicelib.connectors.relay.subscriptions import SUBSCRIPTIONS, is_relayed
-from chalicelib.core import clock, journal, telemetry
+from chalicelib.core import clock, inbox, journal, telemetry
 from chalicelib.core.events import Event
 from chalicelib.core.intake import in_chunks
 from chalicelib.core.progress import ProgressRow
-from chalicelib.core.queues import NotQueued
 
 SWEEPER: Final = "sweeper"
 
@@ -34,9 +33,22 @@ RUN_FOR: Final = timedelta(minutes=4)
 
 CHUNK: Final = 100
 
+REMEMBERING: Final = frozenset({"tracking"})
+"""Consumers that tell repeats by their inbox; the others work out the same again, however old an event is.
+
+A new consumer with an inbox is filled from the beginning first, and then added.
+"""
+
+REMEMBERED_FOR: Final = inbox.KEPT_FOR - timedelta(days=14)
+"""How far back such a consumer surely knows repeats: what is sent to it may wait for 14 days, dead letters included."""
+
+
+class NotReplayable(Exception):  # noqa: N818 - reads as the fact it is
+    """A replay of that time would send too little or too much; the message says why."""
+
 
 class Replayed(msgspec.Struct, frozen=True):
-    """A stretch of a replay: when the events were received, how many there are, and how many the consumer takes."""
+    """A stretch of a replay: when the events were received, how many there are, and how many the consumer was sent."""
 
     since: datetime
     until: datetime
@@ -60,55 +72,63 @@ def sweep() -> None:
 
 
 def replay(consumer: str, since: datetime, until: datetime, *, dry_run: bool = False) -> Iterator[Replayed]:
-    """Give a consumer every event received in that time that it takes, hour by hour. Raises KeyError, NotQueued.
+    """Give a consumer every event received in that time that it takes, hour by hour.
 
-    Asked for the same again after it was interrupted, it goes on where it stopped. A dry run only counts.
+    Asked for the same again after it was interrupted, it goes on where it stopped; after it came to its end, it begins
+    anew. A dry run only counts what a run would do. Raises KeyError, NotReplayable, NotQueued.
     """
     if consumer not in SUBSCRIPTIONS:
         raise KeyError(consumer)
-    progress = ProgressRow(f"replay/{consumer}", through=since, since=since, until=until)
-    known = None if dry_run else ProgressRow.find(progress.name)
-    if known is not None and (known.since, known.until) == (since, until):
-        progress = known
+    _check(consumer, since, until)
+    progress = _begun(f"replay/{consumer}", since, until)
     for start, end in _steps(progress.through, until, journal.HOUR):
         yield _replay(consumer, start, end, dry_run=dry_run)
         if not dry_run:
             progress.through = end
             progress.save()
+    if not dry_run:
+        progress.delete()
+
+
+def _check(consumer: str, since: datetime, until: datetime) -> None:
+    last = clock.now() - PATIENCE
+    if until > last:
+        raise NotReplayable(
+            f"The end is later than {last:%Y-%m-%d %H:%M} UTC: what is younger than {PATIENCE.seconds // 60} minutes "
+            "may still be on its way, and what is received later would be missed."
+        )
+    if since >= until:
+        raise NotReplayable("The end is not after the beginning.")
+    first = clock.now() - REMEMBERED_FOR
+    if consumer in REMEMBERING and since < first:
+        raise NotReplayable(
+            f"The beginning is earlier than {first:%Y-%m-%d %H:%M} UTC: {consumer} knows for {REMEMBERED_FOR.days} "
+            "days what it has dealt with, and would do again what is older."
+        )
+
+
+def _begun(name: str, since: datetime, until: datetime) -> ProgressRow:
+    """How far a replay has come that was asked for the same and interrupted, or one that begins."""
+    known = ProgressRow.find(name)
+    if known is not None and (known.since, known.until) == (since, until) and known.through < until:
+        return known
+    return ProgressRow(name, through=since, since=since, until=until)
 
 
 def _replay(consumer: str, since: datetime, until: datetime, *, dry_run: bool) -> Replayed:
     found = sent = 0
     for chunk in in_chunks(journal.received(since, until), CHUNK):
         wanted = [event for event in chunk if is_relayed(consumer, event)]
-        if not dry_run:
-            service.send(consumer, wanted)
-        found, sent = found + len(chunk), sent + len(wanted)
+        found += len(chunk)
+        sent += len(wanted) if dry_run else service.send(consumer, wanted)
     return Replayed(since, until, found, sent)
 
 
 def _relay_missed(missed: Sequence[Event]) -> None:
-    """Relay them together; if that fails each alone, so that one that cannot be put holds back no other."""
-    if not missed:
-        return
-    telemetry.logger.warning("events had not been relayed", extra={"event_ids": [event.id for event in missed]})
-    telemetry.count("EventsSwept", len(missed))
-    try:
+    if missed:
+        telemetry.logger.warning("events had not been relayed", extra={"event_ids": [event.id for event in missed]})
+        telemetry.count("EventsSwept", len(missed))
         service.relay(missed)
-    except NotQueued:
-        for event in missed:
-            _relay_alone(event)
-
-
-def _relay_alone(event: Event) -> None:
-    """Only what no queue will ever take is passed over; in an outage the sweeper stands still."""
-    try:
-        service.relay([event])
-    except NotQueued as refusal:
-        if not refusal.for_ever:
-            raise
-        telemetry.logger.exception("no queue takes this event", extra={"event_id": event.id})
-        telemetry.count("EventsNotRelayable")
 
 
 def _steps(since: datetime, until: datetime, step: timedelta) -> Iterator[tuple[datetime, datetime]]:

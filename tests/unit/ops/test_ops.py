@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
 
 import pytest
+from botocore.client import BaseClient
 
+from chalicelib.connectors.relay import sweep
 from chalicelib.core import aws as clients
 from chalicelib.core import events
 from ops import __main__ as command
 from ops import redrive, stage
-from tests.support.clock import FakeClock
+from tests.support import crashes
+from tests.support.clock import MONDAY_MORNING, FakeClock
 from tests.support.cloud import Cloud
 from tests.support.events import an_item_event, recorded
 
@@ -23,10 +29,34 @@ def entered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "take_settings_of", lambda _: None)
 
 
+class Looks:
+    """Looks into the dead letters as SQS answers them: a short poll asks some servers only, and may find nothing."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[str] = []
+        self.receipts: list[str] = []
+        self._call = BaseClient._make_api_call
+        monkeypatch.setattr(BaseClient, "_make_api_call", lambda *call: self._called(*call))  # noqa: PLW0108 - bound
+
+    def _called(self, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+        self.calls.append(operation)
+        if operation != "ReceiveMessage" or not parameters["QueueUrl"].endswith("-dead"):
+            return self._call(client, operation, parameters)
+        if not parameters.get("WaitTimeSeconds"):
+            return {}
+        answer = self._call(client, operation, {**parameters, "WaitTimeSeconds": 0})
+        self.receipts += [message["ReceiptHandle"] for message in answer.get("Messages", [])]
+        return answer
+
+
 @pytest.fixture
-def dead(aws: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def looks(aws: Cloud, monkeypatch: pytest.MonkeyPatch) -> Looks:
+    return Looks(monkeypatch)
+
+
+@pytest.fixture
+def dead(aws: Cloud) -> Iterator[str]:
     """The address of the dead-letter queue of `tracking`, which a handler of mistakes filled a while ago."""
-    monkeypatch.setattr(redrive, "HIDDEN_SECONDS", 60)
     url = clients.client("sqs").create_queue(QueueName="facteo-test-tracking-dead")["QueueUrl"]
     yield url
     clients.client("sqs").delete_queue(QueueUrl=url)
@@ -44,7 +74,7 @@ def left(dead: str) -> int:
 
 
 class TestReplay:
-    ASKED = ("replay", "--consumer", "tracking", "--from", "2026-11-23T07:00", "--to", "2026-11-23T09:00+00:00")
+    ASKED = ("replay", "--consumer", "tracking", "--from", "2026-11-23T08:00+01:00", "--to", "2026-11-23T09:00")
 
     def test_it_says_what_it_sent_hour_by_hour(
         self, aws: Cloud, clock: FakeClock, capsys: pytest.CaptureFixture[str]
@@ -52,6 +82,7 @@ class TestReplay:
         recorded(an_item_event())
         clock.advance(hours=1)
         recorded(an_item_event())
+        clock.advance(hours=2)
 
         command.main([*self.ASKED])
 
@@ -60,8 +91,9 @@ class TestReplay:
         assert told[-1].startswith("2 events sent to tracking")
         assert len(aws.messages("tracking")) == 2
 
-    def test_a_dry_run_sends_nothing(self, aws: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_dry_run_sends_nothing(self, aws: Cloud, clock: FakeClock, capsys: pytest.CaptureFixture[str]) -> None:
         recorded(an_item_event())
+        clock.advance(hours=3)
         command.main([*self.ASKED, "--dry-run"])
         assert "1 events would be sent" in capsys.readouterr().out
         assert aws.messages("tracking") == []
@@ -70,7 +102,20 @@ class TestReplay:
         with pytest.raises(SystemExit, match=r"There are: tracking, sorting\."):
             command.main(["replay", "--consumer", "nobody", *self.ASKED[3:]])
 
+    def test_it_says_that_it_goes_on(self, aws: Cloud, clock: FakeClock, capsys: pytest.CaptureFixture[str]) -> None:
+        clock.advance(hours=3)
+        since, until = MONDAY_MORNING, MONDAY_MORNING + timedelta(hours=2)
+        next(begun := sweep.replay("tracking", since, until))
+        next(begun)
+        command.main([*self.ASKED])
+        assert "interrupted at 2026-11-23 08:00 UTC and goes on there" in capsys.readouterr().out
 
+    def test_a_time_that_cannot_be_replayed_is_told_in_a_sentence(self, aws: Cloud) -> None:
+        with pytest.raises(SystemExit, match=r"later than 2026-11-23 06:50 UTC"):
+            command.main([*self.ASKED])
+
+
+@pytest.mark.usefixtures("looks")
 class TestRedrive:
     def test_each_message_is_shown_and_dealt_with_as_said(
         self, aws: Cloud, dead: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -91,10 +136,41 @@ class TestRedrive:
         assert message["MessageAttributes"]["correlation_id"]["StringValue"] == "c-1"
         assert left(dead) == 1
 
-    def test_all_goes_back_without_a_question(self, aws: Cloud, dead: str) -> None:
-        bury(dead, "{}", "no JSON", '{"import_id": "x", "number": 3}', "[]")
+    def test_all_goes_back_without_a_question(self, aws: Cloud, dead: str, looks: Looks) -> None:
+        bury(dead, "{}", "no JSON", '{"import_id": "x", "number": 3}', "[]", *["{}"] * 8)
+        looks.calls.clear()
         command.main(["redrive", "tracking", "--all"])
-        assert (len(aws.messages("tracking")), left(dead)) == (4, 0)
+        assert left(dead) == 0
+        assert Counter(looks.calls) - Counter(["GetQueueAttributes"]) == {
+            "ListQueues": 1,
+            "ReceiveMessage": 3,
+            "SendMessage": 12,
+            "DeleteMessage": 12,
+        }
+
+    def test_what_was_skipped_is_not_asked_about_again(
+        self, aws: Cloud, dead: str, looks: Looks, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The first two messages are no longer hidden while the operator looks at the third."""
+        bury(dead, "{}", "{}", "{}")
+        asked = 0
+
+        def think(_: str) -> str:
+            nonlocal asked
+            asked += 1
+            for receipt in looks.receipts[:2] if asked == 3 else ():
+                clients.client("sqs").change_message_visibility(
+                    QueueUrl=dead, ReceiptHandle=receipt, VisibilityTimeout=0
+                )
+            return "s"
+
+        redrive.run("tracking", think)
+        assert (asked, left(dead)) == (3, 3)
+
+    def test_an_unknown_queue_is_told_the_known_ones(self, dead: str) -> None:
+        for name in ("nobody", "inbox", "tracking-dead"):
+            with pytest.raises(SystemExit, match=rf"no queue {name} with dead letters. There are: tracking\."):
+                command.main(["redrive", name])
 
     def test_quitting_leaves_the_rest(self, dead: str, capsys: pytest.CaptureFixture[str]) -> None:
         bury(dead, "{}", "{}")
@@ -106,11 +182,8 @@ class TestRedrive:
         self, aws: Cloud, dead: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         bury(dead, "{}")
-        sqs = redrive.boto3.client("sqs")
-        monkeypatch.setattr(sqs, "delete_message", lambda **_: (_ for _ in ()).throw(KeyboardInterrupt))
-        monkeypatch.setattr(redrive.boto3, "client", lambda _: sqs)
-        with pytest.raises(KeyboardInterrupt):
-            redrive.run("tracking", lambda _: "r")
+        with crashes.after_step(1, crashes.die, only="SendMessage"), pytest.raises(crashes.Killed):
+            redrive.run_all("tracking")
         assert (len(aws.messages("tracking")), left(dead)) == (1, 1)
 
 
