@@ -27,6 +27,7 @@ _NOTHING_TO_DO = ("didn't contain changes", "No updates are to be performed")
 _UPDATABLE = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
 _REPLACED = {"True": ", REPLACED by a new one", "Conditional": ", perhaps REPLACED by a new one"}
 _STARTED = {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"}
+_NAMES = {"BucketName", "TableName"}
 _PLACEHOLDER = "replace-me"
 _CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 
@@ -46,8 +47,8 @@ class Deployment:
         self._stage, self._endpoint = stage, endpoint
         self._cloudformation = session.client("cloudformation", endpoint_url=endpoint)
         self._s3 = session.client("s3", endpoint_url=endpoint)
-        account = session.client("sts", endpoint_url=endpoint).get_caller_identity()["Account"]
-        self._artifacts = f"{self.stack}-artifacts-{account}"
+        self._account = session.client("sts", endpoint_url=endpoint).get_caller_identity()["Account"]
+        self._artifacts = f"{self.stack}-artifacts-{self._account}"
         self._region = session.region_name
 
     def run(
@@ -86,11 +87,19 @@ class Deployment:
         for resource in template["Resources"].values():
             if resource["Type"] == "AWS::Serverless::Function":
                 resource["Properties"]["CodeUri"] = {"Bucket": self._artifacts, "Key": key}
+            if "DeletionPolicy" in resource:
+                self._write_name_out(resource["Properties"])
         text = json.dumps(template, sort_keys=True).encode()
         name = f"{hashlib.sha256(text).hexdigest()}.json"
         self._s3.put_object(Bucket=self._artifacts, Key=name, Body=text)
         base = self._endpoint or f"https://s3.{self._region}.amazonaws.com"
         return f"{base}/{self._artifacts}/{name}"
+
+    def _write_name_out(self, properties: dict[str, Any]) -> None:
+        """Name what is kept without a function: only under such a name does CloudFormation find what exists."""
+        for name in _NAMES & properties.keys():
+            written = properties[name]["Fn::Sub"]
+            properties[name] = written.replace("${Stage}", self._stage).replace("${AWS::AccountId}", self._account)
 
     def _make_bucket(self) -> None:
         """The bucket of the artifacts, which stands beside the stack: it must be there before."""
@@ -118,6 +127,8 @@ class Deployment:
             ChangeSetType=self._kind_of_change(),
             TemplateURL=template,
             Capabilities=_CAPABILITIES,
+            # After a roll back, tables that only the newer release knows are still there: it takes them up again.
+            ImportExistingResources=True,
             Parameters=[
                 {"ParameterKey": name, "ParameterValue": value}
                 for name, value in {"Stage": self._stage, **parameters}.items()

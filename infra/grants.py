@@ -14,21 +14,23 @@ from typing import Any, NamedTuple
 
 POLICIES = Path(__file__).parent.parent / ".chalice"
 
-READ = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query")
-PUT = ("dynamodb:PutItem",)
-WRITE = ("dynamodb:PutItem", "dynamodb:UpdateItem")
-BATCH_WRITE = ("dynamodb:BatchWriteItem",)
+GET, BATCH_GET, QUERY = "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"
+PUT, UPDATE, DELETE = "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"
+BATCH_WRITE = "dynamodb:BatchWriteItem"
 """A right of its own, beside those to put and delete."""
-DELETE = ("dynamodb:DeleteItem",)
 
 RECEIVE = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
 SEND = ("sqs:SendMessage",)
 
 
 class Grants(NamedTuple):
-    """The rights of one function. Transactions are authorised by the rights of the items in them."""
+    """The rights of one function. Transactions are authorised by the rights of the items in them.
+
+    `indexes` are queried, as `<table>/<index>`: a right on a table is none on its indexes.
+    """
 
     tables: Mapping[str, Sequence[str]] = {}
+    indexes: Sequence[str] = ()
     queues: Mapping[str, Sequence[str]] = {}
     reads_stream: bool = False
     seals: bool = False
@@ -38,66 +40,75 @@ class Grants(NamedTuple):
     secrets: Sequence[str] = ()
 
 
-_JOURNAL = {"journal": (*READ, *PUT), "event-ids": (*READ, *PUT)}
-_KEYRING = {"keyring": (*READ, *PUT)}
+_APPEND = {"journal": (PUT,), "event-ids": (PUT,)}
 
 GRANTS: Mapping[str, Grants] = {
     "api_handler": Grants(
         tables={
-            **_JOURNAL,
-            **_KEYRING,
-            "access": (*READ, *WRITE),
-            "people": (*READ, *WRITE),
-            "fleet": (*READ, *WRITE),
-            "items": READ,
-            "rounds": (*READ, *WRITE),
-            "imports": READ,
+            "journal": (QUERY, PUT),
+            "event-ids": (BATCH_GET, PUT),
+            "keyring": (GET, BATCH_GET, PUT),
+            "access": (GET, BATCH_GET, PUT, UPDATE),
+            "people": (GET, BATCH_GET, QUERY, PUT, UPDATE),
+            "fleet": (GET, BATCH_GET, QUERY, PUT, UPDATE),
+            "rounds": (GET, QUERY, PUT),
+            "imports": (GET, QUERY),
         },
+        indexes=("fleet/by-group", "imports/by-month", "people/by-group", "rounds/by-route"),
         seals=True,
         opens=True,
         signs=True,
     ),
     "relay": Grants(
-        tables={"inbox": BATCH_WRITE},
+        tables={"inbox": (BATCH_WRITE,)},
         queues={"tracking": SEND, "sorting": SEND, "relay-failures": SEND},
         reads_stream=True,
     ),
     "sweep": Grants(
-        tables={"journal": READ, "inbox": (*READ, *BATCH_WRITE), "progress": (*READ, *PUT)},
+        tables={"inbox": (BATCH_GET, BATCH_WRITE), "progress": (GET, PUT)},
+        indexes=("journal/by-time",),
         queues={"tracking": SEND, "sorting": SEND},
     ),
     "erase": Grants(
-        tables={"keyring": (*READ, *DELETE), "progress": (*READ, *PUT), "journal": PUT, "event-ids": PUT},
+        tables={**_APPEND, "keyring": (DELETE,), "progress": (GET, PUT)},
+        indexes=("keyring/by-destruction",),
     ),
     "take_file": Grants(
-        tables={**_JOURNAL, "imports": (*READ, *WRITE)},
+        tables={**_APPEND, "imports": (GET, QUERY, PUT, UPDATE)},
         queues={"inbox": RECEIVE, "slices": SEND},
-        bucket={"inbox/*": ("s3:GetObject", "s3:GetObjectVersion"), "rejects/*": ("s3:GetObject", "s3:PutObject")},
+        bucket={"inbox/*": ("s3:GetObjectVersion",), "rejects/*": ("s3:GetObject", "s3:PutObject")},
     ),
     "take_slice": Grants(
         tables={
-            **_JOURNAL,
-            **_KEYRING,
-            "imports": (*READ, *WRITE),
-            "items": (*READ, *PUT),
-            "people": (*READ, *WRITE),
-            "rounds": (*READ, *PUT),
+            "journal": (BATCH_GET, PUT),
+            "event-ids": (BATCH_GET, PUT),
+            "keyring": (GET, BATCH_GET, PUT),
+            "imports": (GET, QUERY, UPDATE),
+            "items": (BATCH_GET, PUT),
+            "people": (BATCH_GET, PUT, UPDATE),
+            "rounds": (BATCH_GET, PUT),
         },
         queues={"slices": RECEIVE},
         seals=True,
         opens=True,
-        bucket={"inbox/*": ("s3:GetObject", "s3:GetObjectVersion"), "rejects/*": ("s3:GetObject", "s3:PutObject")},
+        bucket={"inbox/*": ("s3:GetObjectVersion",), "rejects/*": ("s3:GetObject", "s3:PutObject")},
     ),
     "tracking": Grants(
-        tables={"journal": READ, "items": READ, "inbox": (*READ, *PUT), "despatches": (*READ, *WRITE, *BATCH_WRITE)},
+        tables={
+            "journal": (QUERY,),
+            "items": (BATCH_GET,),
+            "inbox": (BATCH_GET, PUT),
+            "despatches": (PUT, BATCH_WRITE),
+        },
         queues={"tracking": RECEIVE},
     ),
     "despatch": Grants(
-        tables={**_JOURNAL, "despatches": (*READ, *WRITE, *DELETE, *BATCH_WRITE)},
+        tables={**_APPEND, "despatches": (GET, QUERY, PUT, UPDATE, DELETE, BATCH_WRITE)},
         secrets=("sftp",),
     ),
     "sorting": Grants(
-        tables={"journal": READ, "event-ids": PUT, "keyring": READ, "rounds": (*READ, *PUT)},
+        tables={"journal": (QUERY,), "keyring": (GET, BATCH_GET), "rounds": (GET, QUERY, PUT)},
+        indexes=("rounds/by-route",),
         queues={"sorting": (*RECEIVE, *SEND)},
         opens=True,
     ),
@@ -121,7 +132,8 @@ def write() -> None:
 
 
 def _statements(grants: Grants) -> list[dict[str, Any]]:
-    statements = [_allow(actions, *_table(name)) for name, actions in grants.tables.items()]
+    statements = [_allow(actions, _table(name)) for name, actions in grants.tables.items()]
+    statements += [_allow((QUERY,), _table(name.replace("/", "/index/"))) for name in grants.indexes]
     statements += [_allow(actions, _arn("sqs", f"facteo-${{Stage}}-{name}")) for name, actions in grants.queues.items()]
     statements += [
         _allow(actions, _sub(f"arn:${{AWS::Partition}}:s3:::facteo-${{Stage}}-inbox-${{AWS::AccountId}}/{prefix}"))
@@ -156,9 +168,8 @@ def _logs(function: str) -> list[dict[str, Any]]:
     return [_allow(("logs:CreateLogStream", "logs:PutLogEvents"), _arn("logs", group))]
 
 
-def _table(name: str) -> list[dict[str, str]]:
-    table = f"table/facteo-${{Stage}}-{name}"
-    return [_arn("dynamodb", table), _arn("dynamodb", f"{table}/index/*")]
+def _table(name: str) -> dict[str, str]:
+    return _arn("dynamodb", f"table/facteo-${{Stage}}-{name}")
 
 
 def _allow(actions: Sequence[str], *resources: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ description leads to its page of the runbook. On the local cloud nobody is on ca
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -14,6 +15,9 @@ RUNBOOK: Final = "docs/operations/README.md"
 MINUTES: Final = 60
 OURS: Final = "Facteo"
 OLDEST, WAITING = "ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"
+
+_RATE: Final = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
+_UNITS: Final = {"minute": MINUTES, "hour": 60 * MINUTES, "day": 24 * 60 * MINUTES}
 
 FUNCTION, QUEUE = "AWS::Serverless::Function", "AWS::SQS::Queue"
 DEAD: Final = ("DeadLetters", "Failures")
@@ -81,8 +85,14 @@ SINGLE: Final = (
 """What there is one of."""
 
 EACH_FUNCTION: Final = (
+    # In each of three periods as long as between its runs, if it runs by the clock: see `_between_runs`.
     Alarm("Errors", "a-function-fails", "Errors", 0, "AWS/Lambda", periods=3),
     Alarm("Throttled", "a-function-is-throttled", "Throttles", 0, "AWS/Lambda", periods=3),
+)
+EACH_CONSUMER: Final = (
+    # Lambda counts no error if messages are reported as failed. What succeeds when it comes again wakes nobody: queues
+    # hide a message for 6 or 12 minutes, so one that keeps failing does so in each quarter of an hour.
+    Alarm("MessagesFailed", "a-function-fails", "MessagesFailed", 0, OURS, seconds=15 * MINUTES, periods=2),
 )
 EACH_QUEUE: Final = (Alarm("Old", "a-queue-is-behind", OLDEST, 15 * MINUTES, "AWS/SQS", statistic="Maximum"),)
 EACH_DEAD_QUEUE: Final = (Alarm("NotEmpty", "dead-letters", WAITING, 0, "AWS/SQS", statistic="Maximum"),)
@@ -105,10 +115,34 @@ def _alarms(resources: Mapping[str, Any]) -> Iterator[Alarm]:
         ref = alarm.dimensions.get("Ref")
         yield alarm._replace(dimensions={"FunctionName": {"Ref": ref}}) if ref else alarm
     for logical in _of_type(resources, FUNCTION):
-        yield from (_of(alarm, logical, {"FunctionName": {"Ref": logical}}) for alarm in EACH_FUNCTION)
+        seconds = _between_runs(resources[logical])
+        for alarm in EACH_FUNCTION:
+            timed = alarm._replace(seconds=max(alarm.seconds, seconds))
+            yield _of(timed, logical, {"FunctionName": {"Ref": logical}})
+    for logical, worker in _consumers(resources).items():
+        yield from (_of(alarm, logical, {"stage": {"Ref": "Stage"}, "worker": worker}) for alarm in EACH_CONSUMER)
     for logical in _of_type(resources, QUEUE):
         each = EACH_DEAD_QUEUE if logical.endswith(DEAD) else EACH_QUEUE
         yield from (_of(alarm, logical, {"QueueName": {"Fn::GetAtt": [logical, "QueueName"]}}) for alarm in each)
+
+
+def _consumers(resources: Mapping[str, Any]) -> dict[str, str]:
+    """The functions that a queue or a stream feeds, each with the name by which it counts what failed."""
+    return {
+        logical: resources[logical]["Properties"]["FunctionName"]["Fn::Sub"].removeprefix("facteo-${Stage}-")
+        for logical in _of_type(resources, FUNCTION)
+        if any(source.keys() & {"Queue", "Stream"} for source in _sources(resources[logical]))
+    }
+
+
+def _between_runs(function: Mapping[str, Any]) -> int:
+    """The seconds between two runs of a function that runs by the clock, for others 0."""
+    rates = [_RATE.fullmatch(source["Schedule"]) for source in _sources(function) if "Schedule" in source]
+    return max((int(rate[1]) * _UNITS[rate[2]] for rate in rates if rate), default=0)
+
+
+def _sources(function: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [event["Properties"] for event in function["Properties"].get("Events", {}).values()]
 
 
 def _of(alarm: Alarm, logical: str, dimensions: Mapping[str, Any]) -> Alarm:
@@ -142,20 +176,22 @@ def _dashboard(resources: Mapping[str, Any]) -> dict[str, Any]:
     """One page: what comes in, what goes out, what waits, what fails."""
     functions, queues = _of_type(resources, FUNCTION), _of_type(resources, QUEUE)
     by_name = [("FunctionName", f"${{{logical}}}") for logical in functions]
+    workers, by_stage = _consumers(resources).values(), ("stage", "${Stage}")
     by_queue = [("QueueName", f"${{{logical}.QueueName}}") for logical in queues]
     charts = [
         ("Errors", [["AWS/Lambda", "Errors", *one] for one in by_name], "Sum"),
+        ("Messages that failed", [[OURS, "MessagesFailed", *by_stage, "worker", one] for one in workers], "Sum"),
         ("Duration (ms, p99)", [["AWS/Lambda", "Duration", *one] for one in by_name], "p99"),
         ("Age of the oldest message (s)", [["AWS/SQS", OLDEST, *one] for one in by_queue], "Maximum"),
         ("Messages that wait", [["AWS/SQS", WAITING, *one] for one in by_queue], "Maximum"),
         ("The relay's delay (ms)", [["AWS/Lambda", "IteratorAge", "FunctionName", "${Relay}"]], "Maximum"),
-        ("Behind (s)", [[OURS, name, "stage", "${Stage}"] for name in ("SweeperBehind", "ErasureBehind")], "Maximum"),
+        ("Behind (s)", [[OURS, name, *by_stage] for name in ("SweeperBehind", "ErasureBehind")], "Maximum"),
         (
             "API",
             [["AWS/ApiGateway", name, "ApiName", "facteo-${Stage}"] for name in ("Count", "4XXError", "5XXError")],
             "Sum",
         ),
-        ("Lines sent to legacy applications", [[OURS, "LinesSent", "stage", "${Stage}"]], "Sum"),
+        ("Lines sent to legacy applications", [[OURS, "LinesSent", *by_stage]], "Sum"),
     ]
     widgets = [_widget(number, *chart) for number, chart in enumerate(charts)]
     return {"Fn::Sub": json.dumps({"widgets": widgets})}

@@ -20,4 +20,4 @@ os.environ |= {
     "POWERTOOLS_METRICS_NAMESPACE": "Facteo",
 }
 
-pytest_plugins = ["tests.support.figures", "tests.support.fixtures", "tests.support.fleet"]
+pytest_plugins = ["tests.support.figures", "tests.support.fixtures", "tests.support.fleet", "tests.support.rights_used"]

@@ -1,8 +1,9 @@
 """The same frame for every function that no person calls: queues, the journal's stream, schedules.
 
 A batch is handled whole, which costs the fewest calls; if that fails, each message is handled alone and those
-that fail are reported, so that one bad message never holds back the others. Handlers must therefore be
-idempotent (see `inbox`). Chalice middleware does not run for these functions, and is not used.
+that fail are reported, so that one bad message never holds back the others. Lambda counts no error then: the
+metric `MessagesFailed` does. Handlers must therefore be idempotent (see `inbox`). Chalice middleware does not run
+for these functions, and is not used.
 """
 
 from __future__ import annotations
@@ -108,6 +109,8 @@ def _handle_batch(handler: Handler, settings: type[Settings], messages: Sequence
         "correlation_ids": _correlation_ids(messages),
     }
     telemetry.logger.info("batch", extra=told)
+    if failed:
+        telemetry.count("MessagesFailed", len(failed), worker=handler.__name__)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from app import app
+from chalicelib.connectors.importer import rules as importer
 from chalicelib.core.consumer import SETTINGS_OF_FUNCTIONS
 from chalicelib.core.endpoint import REGISTRY
 from chalicelib.core.settings import PREFIX, Settings
@@ -23,6 +26,9 @@ CONSUMERS = {
     source.queue_arn.rpartition(":")[2]: source for source in app.event_sources if hasattr(source, "queue_arn")
 }
 """Queue → the event source of its consumer."""
+DAY = 24 * 3600
+DAYS_OF_ROUNDING = 2
+"""S3 rounds each of the two times up to the next midnight."""
 VISIBILITY_FACTOR = 6
 """A queue hides a message for six times its consumer's timeout, as AWS asks of an event source."""
 
@@ -44,6 +50,22 @@ def settings_of(function: str) -> set[str]:
 
 def _settings_of_the_api() -> set[type[Settings]]:
     return {kind for declared in REGISTRY.values() for kind in (declared.settings, declared.allow.settings)}
+
+
+def current_days(key: str) -> int:
+    """How long the object of that name is read by its name: of the rules that cover it the shortest holds."""
+    return min(rule["ExpirationInDays"] for rule in _lifecycle(key) if "ExpirationInDays" in rule)
+
+
+def noncurrent_days(key: str) -> int:
+    """How long a version of it is kept after that."""
+    found = [rule["NoncurrentVersionExpiration"] for rule in _lifecycle(key) if "NoncurrentVersionExpiration" in rule]
+    return min(rule["NoncurrentDays"] for rule in found)
+
+
+def _lifecycle(key: str) -> list[dict[str, Any]]:
+    rules = template.resources(BUCKET)["InboxBucket"]["LifecycleConfiguration"]["Rules"]
+    return [rule for rule in rules if key.startswith(rule.get("Prefix", "")) and rule["Status"] == "Enabled"]
 
 
 class TestTables:
@@ -93,7 +115,10 @@ class TestQueues:
         target = template.template()["Resources"][policy["deadLetterTargetArn"]["Fn::GetAtt"][0]]
         assert short_name(target["Properties"]["QueueName"]) == f"{queue}-dead"
         assert policy["maxReceiveCount"] >= 3
-        assert QUEUES[f"{queue}-dead"]["MessageRetentionPeriod"] == 14 * 24 * 3600
+
+    @pytest.mark.parametrize("name", QUEUES)
+    def test_a_dead_letter_has_ten_days_left_though_it_keeps_the_time_of_its_first_enqueuing(self, name: str) -> None:
+        assert QUEUES[name]["MessageRetentionPeriod"] == (14 if name in DEAD_LETTERS else 4) * DAY
 
     @pytest.mark.parametrize("queue", sorted(CONSUMERS))
     def test_the_consumer_is_fed_by_its_queue_and_reports_failures(self, queue: str) -> None:
@@ -114,6 +139,7 @@ class TestQueues:
         assert properties["Stream"] == {"Fn::GetAtt": ["JournalTable", "StreamArn"]}
         assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert properties["BisectBatchOnFunctionError"]
+        assert 0 < properties["MaximumRetryAttempts"] <= 10, "a batch that fails blocks its shard"
         assert properties["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["RelayFailures", "Arn"]}
 
     @pytest.mark.parametrize("name", QUEUES)
@@ -136,6 +162,10 @@ class TestFunctions:
             assert function["iam_policy_file"] == f"policy-{name}.json"
 
     @every_stage
+    def test_every_stage_forgets_its_logs_after_30_days(self, stage: str) -> None:
+        assert template.stages()[stage]["log_retention_in_days"] == 30
+
+    @every_stage
     @every_function
     def test_every_setting_is_given(self, function: str, stage: str) -> None:
         configured = template.stages()[stage]
@@ -151,10 +181,15 @@ class TestFunctions:
         assert function not in grants.stale()
 
     @every_function
-    def test_its_policy_names_tables_and_queues_that_exist(self, function: str) -> None:
+    def test_its_policy_names_tables_queues_and_indexes_that_exist(self, function: str) -> None:
         granted = grants.GRANTS[function]
         assert set(granted.tables) <= set(TABLES)
         assert set(granted.queues) <= set(QUEUES)
+        assert set(granted.indexes) <= {
+            f"{table}/{index['IndexName']}"
+            for table, properties in TABLES.items()
+            for index in properties.get("GlobalSecondaryIndexes", [])
+        }
 
     @every_function
     def test_its_policy_lets_it_read_its_queue_and_write_to_those_it_is_told_of(self, function: str) -> None:
@@ -175,9 +210,31 @@ class TestFunctions:
             assert "*" not in statement["Resource"]
 
 
-@pytest.mark.parametrize("name", template.resources(BUCKET))
-def test_every_bucket_is_private_versioned_and_encrypted(name: str) -> None:
-    bucket = template.resources(BUCKET)[name]
-    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
-    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
-    assert bucket["BucketEncryption"]
+class TestBuckets:
+    every_bucket = pytest.mark.parametrize("name", template.resources(BUCKET))
+
+    @every_bucket
+    def test_it_is_private_versioned_and_encrypted(self, name: str) -> None:
+        bucket = template.resources(BUCKET)[name]
+        assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+        assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+        assert bucket["BucketEncryption"]
+
+    @pytest.mark.parametrize("prefix", ["inbox/", "rejects/"])
+    def test_no_version_is_there_after_30_days(self, prefix: str) -> None:
+        assert current_days(prefix) + noncurrent_days(prefix) + DAYS_OF_ROUNDING <= 30
+
+    def test_a_dead_letter_finds_its_version_though_another_came_at_once(self) -> None:
+        waited = QUEUES["inbox"]["MessageRetentionPeriod"] + QUEUES["slices-dead"]["MessageRetentionPeriod"]
+        assert noncurrent_days("inbox/") * DAY >= waited
+
+    def test_a_slice_that_was_a_dead_letter_finds_the_rejects_of_the_others(self) -> None:
+        waited = QUEUES["inbox"]["MessageRetentionPeriod"] + QUEUES["slices-dead"]["MessageRetentionPeriod"]
+        assert current_days(importer.part_key("some", 1)) * DAY >= waited
+
+    @every_bucket
+    def test_delete_markers_go_by_a_rule_of_their_own(self, name: str) -> None:
+        """S3 takes no rule that says both that and a number of days."""
+        rules = template.resources(BUCKET)[name]["LifecycleConfiguration"]["Rules"]
+        [cleaning] = [rule for rule in rules if rule.get("ExpiredObjectDeleteMarker")]
+        assert cleaning.keys() == {"Id", "Status", "ExpiredObjectDeleteMarker"}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from botocore.client import BaseClient
@@ -20,6 +20,18 @@ KEYS = {"alias/facteo-test-personal-data": "PersonalDataKey", "alias/facteo-test
 
 Use = tuple[str, str]
 """An action, and the resource that it is used on: the last part of its ARN."""
+
+
+class Right(NamedTuple):
+    """What a function's policy grants it: an action, on the resources of a pattern."""
+
+    function: str
+    action: str
+    resource: str
+
+
+USED: set[Right] = set()
+"""The rights that were used in this process."""
 
 
 @contextmanager
@@ -35,19 +47,31 @@ def checked(function: str) -> Iterator[None]:
 
     with patch.object(BaseClient, "_make_api_call", recorded):
         yield
-    denied = [use for use in used if not _is_allowed(function, use)]
+    allowing = {use: _allowing(function, use) for use in used}
+    denied = [use for use, found in allowing.items() if not found]
     assert not denied, f"the policy of {function} does not allow {denied}"
+    USED.update(right for found in allowing.values() for right in found)
 
 
-def _is_allowed(function: str, use: Use) -> bool:
+def granted() -> Iterator[Right]:
+    """Every right of every function."""
+    for path in POLICIES.glob("policy-*.json"):
+        yield from _granted(path.stem.removeprefix("policy-"))
+
+
+def _allowing(function: str, use: Use) -> list[Right]:
     action, resource = use
-    return any(action in actions and fnmatchcase(resource, pattern) for actions, pattern in _allowed(function))
+    return [right for right in _granted(function) if right.action == action and fnmatchcase(resource, right.resource)]
 
 
 @functools.cache
-def _allowed(function: str) -> Sequence[tuple[Sequence[str], str]]:
-    statements = json.loads((POLICIES / f"policy-{function}.json").read_text())["Statement"]
-    return [(statement["Action"], _named(arn)) for statement in statements for arn in statement["Resource"]]
+def _granted(function: str) -> Sequence[Right]:
+    return [
+        Right(function, action, _named(arn))
+        for statement in json.loads((POLICIES / f"policy-{function}.json").read_text())["Statement"]
+        for arn in statement["Resource"]
+        for action in statement["Action"]
+    ]
 
 
 def _named(arn: Mapping[str, Any]) -> str:

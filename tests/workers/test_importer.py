@@ -20,9 +20,11 @@ from chalicelib.core.schemas import Schema
 from chalicelib.people import legacy, lookup
 from chalicelib.people.schemas import Address, Depot, Zone
 from chalicelib.people.tables import PeopleRow
+from tests.support import events
 from tests.support.api import Api
 from tests.support.clock import FakeClock
 from tests.support.cloud import BUCKET, Cloud
+from tests.support.crashes import Killed, before_step, die
 from tests.support.races import overtaken
 
 HEADER = "carrier;first_name;last_name;depot"
@@ -82,8 +84,7 @@ class Post:
 
 def deliver(worker: Any, body: str) -> bool:
     """Deliver a message as Lambda does; whether it was dealt with."""
-    record = {"messageId": "m-1", "body": body, "messageAttributes": {}, "eventSource": "aws:sqs"}
-    return not worker({"Records": [record]}, None)["batchItemFailures"]
+    return not events.deliver(worker, [body])
 
 
 def events_of_type(event_type: str) -> list[Any]:
@@ -203,7 +204,7 @@ class TestRefusing:
         ("key", "content", "line", "reason"),
         [
             ("inbox/stamps/s.csv", "x", 0, "Nothing is known of files here"),
-            ("stray.csv", "x", 0, "Nothing is known of files here"),
+            ("inbox/stray.csv", "x", 0, "Nothing is known of files here"),
             ("inbox/carriers/empty.csv", "", 0, "The file is empty"),
             ("inbox/carriers/header.csv", "name\nC1", 1, "The first line must name each of these columns once"),
             ("inbox/carriers/zip.csv", HEADER + "\n" + "\0" * 70_000, 2, "The line has over 65536 bytes"),
@@ -265,6 +266,12 @@ class TestRepeating:
 
         assert post.counts("inbox/carriers/other.csv") == (0, 5, 0)
         assert len(events_of_type("facteo.carrier.registered")) == 5
+
+    @pytest.mark.usefixtures("small_slices")
+    def test_a_line_that_stands_again_in_a_later_slice_is_a_duplicate(self, post: Post) -> None:
+        post.take("inbox/carriers/again.csv", carriers(4) + carriers(1).partition("\n")[2])
+
+        assert post.counts("inbox/carriers/again.csv") == (4, 1, 0)
 
     def test_a_new_version_under_the_same_name_is_a_file_of_its_own(self, post: Post) -> None:
         post.take("inbox/carriers/staff.csv", carriers(2))
@@ -335,6 +342,19 @@ class TestAsking:
 
         assert deliver(workers.take_slice, message["Body"])
         assert post.counts("inbox/carriers/midway.csv") == (60, 0, 0)
+
+    def test_a_notification_that_comes_again_brings_the_report_that_a_dead_slice_did_not_write(
+        self, post: Post
+    ) -> None:
+        record = post.put("inbox/carriers/dead.csv", carriers(2) + "C9\n")
+        post.notify(record)
+        (message,) = post.aws.messages("slices")
+        with before_step(2, die, only="PutObject"), pytest.raises(Killed):
+            deliver(workers.take_slice, message["Body"])
+
+        assert post.notify(record)
+        assert post.counts("inbox/carriers/dead.csv") == (2, 0, 1)
+        assert len(post.report("inbox/carriers/dead.csv")) == 1
 
 
 class TestLookingAfter:

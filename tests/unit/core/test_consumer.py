@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -56,6 +57,12 @@ def failures(result: Any) -> list[str]:
     return [failure["itemIdentifier"] for failure in result["batchItemFailures"]]
 
 
+def metrics(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """The lines from which CloudWatch takes metrics."""
+    lines = capsys.readouterr().out.splitlines()
+    return [json.loads(line) for line in lines if '"_aws"' in line]
+
+
 class TestQueue:
     def test_a_good_batch_is_handled_whole_and_once(self) -> None:
         mill = Mill()
@@ -91,6 +98,19 @@ class TestQueue:
 
         assert failures(declared(sqs_event("a", "b"), None)) == []
         assert attempts == [2, 1, 1]
+
+    def test_those_that_failed_are_counted_by_consumer(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Lambda counts no error for what is reported in the answer."""
+        queue_function(Mill("b", "c"))(sqs_event("a", "b", "c"), None)
+
+        [counted] = metrics(capsys)
+        assert (counted["MessagesFailed"], counted["stage"], counted["worker"]) == ([2], "test", "grind")
+        assert counted["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["stage", "worker"]]
+
+    def test_nothing_is_counted_if_none_failed(self, capsys: pytest.CaptureFixture[str]) -> None:
+        queue_function(Mill())(sqs_event("a"), None)
+
+        assert metrics(capsys) == []
 
     def test_messages_of_the_same_body_are_told_apart(self) -> None:
         assert failures(queue_function(Mill("a"))(sqs_event("a", "b", "a"), None)) == ["m-1", "m-3"]

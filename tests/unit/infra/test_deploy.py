@@ -17,6 +17,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from infra import deploy
 from infra.deploy import DeployError, Deployment
+from tests.support import template
 
 pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse AWS..Serverless..Function")
 
@@ -150,6 +151,31 @@ def test_a_change_is_shown_and_made(
 
     deployment.run(more, {"Domain": "other"})
     assert queues(session) == {"facteo-dev-tracking", "other"}
+
+
+def test_what_an_earlier_release_left_behind_is_taken_up_again(session: boto3.Session, tmp_path: Path) -> None:
+    """What is kept is still there after a roll back, and in the way of the release that brought it.
+
+    CloudFormation looks for it if it is asked to, and only under a name that is written out. Keys have none.
+    """
+    asked: list[dict[str, Any]] = []
+    session.events.register(
+        "provide-client-params.cloudformation.CreateChangeSet", lambda params, **_: asked.append(params)
+    )
+    kept = {name: each for name, each in template.template()["Resources"].items() if "DeletionPolicy" in each}
+    Deployment("dev", session).run(a_build(tmp_path / "kept", **kept, TrackingQueue=QUEUE), {}, preview=True)
+    assert [each["ImportExistingResources"] for each in asked] == [True]
+
+    key = asked[0]["TemplateURL"].rpartition("/")[2]
+    deployed = json.loads(session.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read())["Resources"]
+    names = {
+        deployed[name]["Properties"].get("TableName") or deployed[name]["Properties"]["BucketName"]
+        for name, each in kept.items()
+        if each["Type"] != "AWS::KMS::Key"
+    }
+    assert names >= {"facteo-dev-journal", f"facteo-dev-inbox-{DEFAULT_ACCOUNT_ID}"}
+    assert all(isinstance(name, str) and "$" not in name for name in names)
+    assert deployed["TrackingQueue"] == QUEUE, "what is not kept may go by its function"
 
 
 def test_the_outputs_of_the_stack_are_given(deployment: Deployment, session: boto3.Session) -> None:

@@ -24,6 +24,16 @@ def functions_of(stage: dict[str, Any]) -> dict[str, str]:
     return {name: function["iam_policy_file"] for name, function in stage["lambda_functions"].items()}
 
 
+def rights_of(function: str) -> dict[str, set[str]]:
+    """The actions on each table and index: `journal`, `journal/index/by-time`."""
+    return {
+        arn["Fn::Sub"].partition("table/facteo-${Stage}-")[2]: set(statement["Action"])
+        for statement in policy(function)["Statement"]
+        for arn in statement["Resource"]
+        if ":table/" in arn.get("Fn::Sub", "") and "/stream/" not in arn["Fn::Sub"]
+    }
+
+
 def test_the_committed_policies_are_what_the_table_says() -> None:
     done = check()
     assert (done.returncode, done.stderr) == (0, "")
@@ -45,6 +55,37 @@ def test_nothing_is_allowed_on_everything(function: str) -> None:
         assert not [action for action in statement["Action"] if "*" in action]
         assert statement["Resource"]
         assert all(arn.startswith("arn:") and "${Stage}" in arn for arn in arns), arns
+
+
+@pytest.mark.parametrize("function", GRANTS)
+def test_an_index_is_granted_by_its_name_and_to_be_queried(function: str) -> None:
+    for resource, actions in rights_of(function).items():
+        if "/index/" in resource:
+            assert "*" not in resource
+            assert actions == {"dynamodb:Query"}
+
+
+@pytest.mark.parametrize(
+    ("function", "tables"),
+    [
+        ("erase", {"keyring": {"DeleteItem"}, "keyring/index/by-destruction": {"Query"}}),
+        ("sweep", {"journal/index/by-time": {"Query"}}),
+        ("despatch", {"journal": {"PutItem"}, "event-ids": {"PutItem"}}),
+        ("take_file", {"journal": {"PutItem"}, "event-ids": {"PutItem"}}),
+        ("tracking", {"journal": {"Query"}, "despatches": {"BatchWriteItem", "PutItem"}}),
+        ("sorting", {"journal": {"Query"}}),
+    ],
+)
+def test_who_only_writes_reads_nothing_and_who_only_reads_writes_nothing(
+    function: str, tables: dict[str, set[str]]
+) -> None:
+    """Of these tables and all that hangs on them, no more than this."""
+    granted = {
+        resource: {action.removeprefix("dynamodb:") for action in actions}
+        for resource, actions in rights_of(function).items()
+        if resource.partition("/")[0] in {name.partition("/")[0] for name in tables}
+    }
+    assert granted == tables
 
 
 @pytest.mark.parametrize("spoil", [lambda path: path.write_text("{}"), lambda path: path.unlink()])

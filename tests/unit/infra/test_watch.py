@@ -6,7 +6,9 @@ import re
 from typing import Any
 
 import pytest
+from chalice.app import ScheduledEventConfig
 
+from app import app
 from infra import watch
 from infra.build import ROOT
 from tests.support import template
@@ -14,11 +16,26 @@ from tests.support import template
 FUNCTION = watch.FUNCTION
 
 
+HOUR = 3600
+CONSUMERS = {
+    "Relay": "relay",
+    "Sorting": "sorting",
+    "TakeFile": "take_file",
+    "TakeSlice": "take_slice",
+    "Tracking": "tracking",
+}
+"""What a queue or the stream feeds, by logical name."""
+
+
 @pytest.fixture(scope="module")
 def watched() -> dict[str, Any]:
-    """What watches the template, whose functions chalice would have given their type."""
+    """What watches the template, whose functions chalice would have given their type and their clock."""
     resources = template.template()["Resources"]
     functions = {name: {**each, "Type": each.get("Type", FUNCTION)} for name, each in resources.items()}
+    for source in app.event_sources:
+        if isinstance(source, ScheduledEventConfig):
+            clock = {"Type": "Schedule", "Properties": {"Schedule": source.schedule_expression}}
+            functions[source.name.capitalize()]["Properties"]["Events"] = {"Clock": clock}
     return watch.watched({"Resources": functions})
 
 
@@ -27,6 +44,10 @@ def watches(watched: dict[str, Any], metric: str) -> set[str]:
     alarms = [one["Properties"] for one in watched.values() if one["Type"] == "AWS::CloudWatch::Alarm"]
     values = [part["Value"] for one in alarms if one["MetricName"] == metric for part in one["Dimensions"]]
     return {value["Ref"] if "Ref" in value else value["Fn::GetAtt"][0] for value in values}
+
+
+def alarm(watched: dict[str, Any], name: str) -> dict[str, Any]:
+    return dict(watched[name]["Properties"])
 
 
 def test_every_queue_is_watched(watched: dict[str, Any]) -> None:
@@ -54,3 +75,46 @@ def test_every_alarm_leads_to_a_paragraph_of_the_runbook(watched: dict[str, Any]
 def test_silence_of_a_heartbeat_is_an_alarm(watched: dict[str, Any]) -> None:
     for name in ("SweeperSilent", "ErasureBehind"):
         assert watched[name]["Properties"]["TreatMissingData"] == "breaching"
+
+
+@pytest.mark.parametrize(("logical", "worker"), CONSUMERS.items())
+def test_messages_that_fail_are_watched_for_each_consumer_since_lambda_counts_no_error(
+    watched: dict[str, Any], logical: str, worker: str
+) -> None:
+    found = alarm(watched, f"{logical}MessagesFailed")
+    assert (found["Namespace"], found["MetricName"]) == ("Facteo", "MessagesFailed")
+    assert found["Dimensions"] == [{"Name": "stage", "Value": {"Ref": "Stage"}}, {"Name": "worker", "Value": worker}]
+    assert f'"MessagesFailed", "stage", "${{Stage}}", "worker", "{worker}"' in dashboard(watched)
+
+
+def test_only_consumers_report_messages(watched: dict[str, Any]) -> None:
+    suffix = "MessagesFailed"
+    assert {name.removesuffix(suffix) for name in watched if name.endswith(suffix)} == set(CONSUMERS)
+
+
+@pytest.mark.parametrize("logical", sorted(set(CONSUMERS) - {"Relay"}))
+def test_a_message_that_fails_once_wakes_nobody_and_one_that_goes_on_failing_somebody(
+    watched: dict[str, Any], logical: str
+) -> None:
+    """It comes again when its queue no longer hides it, which is at least once in each period."""
+    queue = template.functions()[CONSUMERS[logical]]["Events"][f"{logical}SqsEventSource"]["Properties"]["Queue"]
+    hidden = template.resources(template.QUEUE)[queue["Fn::GetAtt"][0]]["VisibilityTimeout"]
+    found = alarm(watched, f"{logical}MessagesFailed")
+    assert found["EvaluationPeriods"] > 1
+    assert found["Period"] >= hidden
+
+
+@pytest.mark.parametrize("metric", ["Errors", "Throttled"])
+@pytest.mark.parametrize(
+    ("logical", "seconds"), [("Erase", HOUR), ("Sweep", HOUR / 12), ("Despatch", HOUR / 12), ("APIHandler", HOUR / 12)]
+)
+def test_a_function_that_seldom_runs_is_given_longer_periods(
+    watched: dict[str, Any], logical: str, seconds: int, metric: str
+) -> None:
+    """Three periods of five minutes in a row could not all hold errors of what runs once an hour."""
+    found = alarm(watched, f"{logical}{metric}")
+    assert (found["Period"], found["EvaluationPeriods"]) == (seconds, 3)
+
+
+def dashboard(watched: dict[str, Any]) -> str:
+    return str(watched["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
