@@ -11,11 +11,9 @@ the same bytes.
 from __future__ import annotations
 
 import argparse
-import compileall
 import fcntl
 import json
 import os
-import py_compile
 import shutil
 import subprocess
 import sys
@@ -128,13 +126,15 @@ def _trim(data: Path) -> None:
 
 
 def _compile(folder: Path) -> None:
-    """Bytecode for every source, with paths as on Lambda."""
+    """Bytecode for every source, with paths as on Lambda.
+
+    By a process of its own: what marshal writes hangs on which strings the process holds already.
+    """
     for cache in folder.rglob("__pycache__"):
         shutil.rmtree(cache)
-    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-    compileall.compile_dir(
-        folder, quiet=2, workers=1, invalidation_mode=mode, stripdir=str(folder), prependdir="/var/task", maxlevels=20
-    )
+    options = ["-qq", "-r", "20", "--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", "/var/task"]
+    command = [sys.executable, "-m", "compileall", *options, str(folder)]
+    subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": "0"}, check=False)  # what is missing is told below
     sources = set(folder.rglob("*.py"))
     compiled = {path.parent.parent / f"{path.name.split('.')[0]}.py" for path in folder.rglob("*.pyc")}
     if missing := {path for path in sources - compiled if "." not in path.stem}:
