@@ -15,7 +15,7 @@ run: $(READY) ## Run the whole back office here: local cloud, packaged stack, de
 	@$(BIN)/python -m infra.run --asked-at $(ASKED_AT)
 
 demo: $(READY) ## A day of the post against what 'make run' started
-	@$(BIN)/python -m demo.day
+	@$(BIN)/python -m demo.play
 
 test: $(READY) ## The tests: in process, offline, in minutes
 	@$(BIN)/python -m pytest -n auto --dist loadfile

@@ -15,14 +15,29 @@ from chalicelib.connectors.tracking.workers import workers as tracking_workers
 from chalicelib.erasure.workers import workers as erasure_workers
 from chalicelib.fleet.routes import routes as fleet_routes
 from chalicelib.items.routes import routes as items_routes
+from chalicelib.judging.workers import workers as judging_workers
 from chalicelib.people.routes import routes as people_routes
+from chalicelib.proxies.routes import routes as proxies_routes
+from chalicelib.redirections.routes import routes as redirections_routes
 from chalicelib.reference.routes import routes as reference_routes
 from chalicelib.rounds.routes import routes as rounds_routes
 from chalicelib.rounds.workers import workers as rounds_workers
+from chalicelib.signatures.routes import routes as signatures_routes
 from chalicelib.sync.routes import routes as sync_routes
 
-ROUTES = (people_routes, fleet_routes, importer_routes, items_routes, rounds_routes, sync_routes, reference_routes)
-WORKERS = (relay_workers, importer_workers, rounds_workers, tracking_workers, erasure_workers)
+ROUTES = (
+    people_routes,
+    fleet_routes,
+    importer_routes,
+    items_routes,
+    proxies_routes,
+    redirections_routes,
+    signatures_routes,
+    rounds_routes,
+    sync_routes,
+    reference_routes,
+)
+WORKERS = (relay_workers, importer_workers, rounds_workers, judging_workers, tracking_workers, erasure_workers)
 
 app = Chalice(app_name="facteo", debug=False)
 for blueprint in (*ROUTES, *WORKERS):

@@ -36,10 +36,12 @@ def _scans() -> list[str]:
     figures = scan.measure()
     for one in figures:
         name = f"{one.scans} scans, {one.calls} calls"
-        print(f"  {name:44}{one.bare:8.2f}{one.ours:8.2f}{one.ratio:8.2f}{scan.BOUND:8.1f}")
+        cost, quartiles = one.cost, ", ".join(f"{value:.2f}" for value in one.cost.quartiles)
+        print(f"  {name:44}{cost.bare:8.2f}{cost.ours:8.2f}{cost.ratio:8.2f}{scan.BOUND:8.1f}")
+        print(f"    quartiles of the ratio in {scan.TURNS} turns of {scan.CALLS} requests: {quartiles}")
         print(f"    {one.request_bytes} bytes from the handset, {one.dynamodb_bytes} to DynamoDB")
     print()
-    return [f"{one.scans} scans" for one in figures if one.ratio > scan.BOUND]
+    return [f"{one.scans} scans" for one in figures if one.cost.ratio > scan.BOUND]
 
 
 if __name__ == "__main__":

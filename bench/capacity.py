@@ -7,6 +7,7 @@ day is what stands in `bench.day`. Change any of it: `python -m bench.capacity h
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -37,6 +38,9 @@ from chalicelib.connectors.tracking.rules import DUE_SHARDS, LINE_SHARDS, MAX_LI
 from chalicelib.core.journal import TIME_SHARDS
 from chalicelib.core.keyring import DESTRUCTION_SHARDS
 from infra.build import ROOT
+
+MESSAGES_OF_A_REQUEST = 10
+"""Of SQS, at most."""
 
 
 class Limit(NamedTuple):
@@ -126,6 +130,12 @@ def limits(day: Day, found: Sequence[Flow], memory: Mapping[str, int]) -> list[L
     ]
     others = [
         Limit(
+            "table journal: writes (quota)",
+            peak_of(found, "journal"),
+            LIMITS["write units of a table (quota)"],
+            "an account's default for each table",
+        ),
+        Limit(
             "Lambda: functions at once",
             max(morning, sum(a_second[flow.name] for flow in found if flow.when != MORNING)),
             LIMITS["Lambda: functions at once (quota)"],
@@ -135,7 +145,7 @@ def limits(day: Day, found: Sequence[Flow], memory: Mapping[str, int]) -> list[L
             "API Gateway: requests a second",
             api,
             LIMITS["API Gateway: requests a second (quota)"],
-            "rounds and syncs at their peaks together",
+            "rounds, syncs and look-ups at their peaks together; staff and enrolments are not counted",
         ),
         Limit(
             "relay: events a second of a new table's stream",
@@ -164,11 +174,11 @@ def limits(day: Day, found: Sequence[Flow], memory: Mapping[str, int]) -> list[L
 
 
 def amounts(day: Day, found: Sequence[Flow], memory: Mapping[str, int]) -> dict[str, float]:
-    """What is used of each that has a price, on the day. A queue's worker makes two requests for each batch."""
+    """What is used of each that has a price, on the day."""
     runs = sum(flow.runs for flow in found)
     api = sum(flow.runs for flow in found if flow.function == "api_handler")
     sends = sum(flow.cost.ledger.calls["sqs.SendMessageBatch"] * flow.runs for flow in found)
-    polled = sum(flow.runs for flow in found if flow.function in {"tracking", "sorting", "take_slice"})
+    polls = sum(polls_of(flow) * flow.runs for flow in found)
     seconds = {flow.name: flow.runs * seconds_of(flow.cost, day, memory[flow.function]) for flow in found}
     at_once = sum(flow.peak * seconds_of(flow.cost, day, memory[flow.function]) for flow in found)
     return {
@@ -177,11 +187,16 @@ def amounts(day: Day, found: Sequence[Flow], memory: Mapping[str, int]) -> dict[
         "Lambda, GB-second": sum(seconds[flow.name] * memory[flow.function] / 1024 for flow in found),
         "Lambda, a million requests": runs / 1e6,
         "API Gateway REST, a million requests": api / 1e6,
-        "SQS, a million requests": (sends + 2 * polled) / 1e6,
+        "SQS, a million requests": (sends + polls) / 1e6,
         "KMS, 10,000 requests": 2 * at_once * day.processes / 1e4,
         "CloudWatch Logs, GB": runs * day.log_bytes / 1e9,
         "out to the internet, GB": sum(flow.cost.bytes_out * flow.runs for flow in found) / 1e9,
     }
+
+
+def polls_of(flow: Flow) -> int:
+    """What a run asks of its queue: ReceiveMessage and DeleteMessageBatch carry at most ten messages each."""
+    return 2 * math.ceil(flow.messages / MESSAGES_OF_A_REQUEST)
 
 
 # --- measuring and printing ---------------------------------------------------------------------------------------
@@ -197,6 +212,7 @@ def measure(day: Day) -> dict[str, Cost]:
             "sync": of.sync(max(1, scans)),
             "round": of.new_round(int(day.items)),
             "unchanged": of.unchanged_round(),
+            "lookup": of.lookup(),
             "relay": of.relay(int(day.relay_batch)),
             "relay, full": of.relay(RELAY_MAX),
             **{f"tracking {kind}": of.tracking(kind, tracked) for kind in (ANNOUNCED, SCANNED, DELIVERED)},

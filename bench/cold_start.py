@@ -28,6 +28,7 @@ MODULES: Mapping[str, str] = {
     "tracking": "chalicelib.connectors.tracking.workers",
     "despatch": "chalicelib.connectors.tracking.workers",
     "sorting": "chalicelib.rounds.workers",
+    "judging": "chalicelib.judging.workers",
     "erase": "chalicelib.erasure.workers",
 }
 """Function → the module that Lambda imports for it."""

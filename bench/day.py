@@ -18,11 +18,13 @@ class Day(NamedTuple):
     facts: float = 2
     syncs: float = 40
     announced: float = 0.7
+    lookups: float = 0.7
     clients: float = 2_000
     biggest: float = 0.2
     unplanned: float = 0.02
     round_peak: float = 0.6
     sync_peak: float = 0.15
+    lookup_peak: float = 0.1
     peak_factor: float = 2
     relay_batch: float = 20
     tracking_batch: float = 50
@@ -42,11 +44,13 @@ SOURCES: Mapping[str, str] = {
     "facts": "assumed: of each item, out for delivery and its outcome",
     "syncs": "assumed: every 10 minutes of 7 hours, with what was done since",
     "announced": "assumed: part of the items whose sender announces them",
+    "lookups": "assumed: of each item on that day, by whoever waits for it: GET /v1/suivi of one item",
     "clients": "assumed: senders that are sent return files",
     "biggest": "assumed: the biggest sender's part of the items",
     "unplanned": "assumed: part of the announcements whose postcode no sorting plan knows",
     "round_peak": "assumed: part of the rounds taken in the busiest hour of the morning",
     "sync_peak": "assumed: part of the syncs in the busiest hour (an even working day would be 0.14)",
+    "lookup_peak": "assumed: part of the look-ups in the busiest hour, taken to be one of the handsets' morning",
     "peak_factor": "assumed: busiest second to the average of the busiest hour",
     "relay_batch": "assumed: the stream hands out up to 100, fewer when it is quiet",
     "tracking_batch": "assumed: up to 100 within 5 s",
@@ -102,6 +106,8 @@ class Flow(NamedTuple):
     runs: float
     peak: float
     when: str
+    messages: float = 0
+    """How many messages of a queue a run takes."""
 
 
 # --- a day ------------------------------------------------------------------------------------------------------
@@ -132,12 +138,21 @@ def flows(day: Day, measured: Mapping[str, Cost], memory: Mapping[str, int]) -> 
             MORNING,
         ),
         Flow(
+            "GET /v1/suivi, one item",
+            "api_handler",
+            measured["lookup"],
+            day.handsets * day.items * day.lookups,
+            day.handsets * day.items * day.lookups * day.lookup_peak * day.peak_factor / 3600,
+            MORNING,
+        ),
+        Flow(
             f"{SLICE} lines of announcements",
             "take_slice",
             measured["slice"],
             announcements / SLICE,
             per_second / SLICE,
             NIGHT,
+            messages=1,
         ),
         Flow("relay, facts", "relay", measured["relay"], *_batched(facts, hourly, day.relay_batch), MORNING),
         Flow(
@@ -152,10 +167,10 @@ def flows(day: Day, measured: Mapping[str, Cost], memory: Mapping[str, int]) -> 
     for worker, size in (("tracking", day.tracking_batch), ("sorting", day.sorting_batch)):
         for of, number in of_facts:
             runs = _batched(number, hourly, size)
-            found.append(Flow(f"{worker}, {_short(of)}", worker, measured[f"{worker} {of}"], *runs, MORNING))
+            found.append(Flow(f"{worker}, {_short(of)}", worker, measured[f"{worker} {of}"], *runs, MORNING, size))
         cost = measured[f"{worker} {ANNOUNCED}"]
         runs = (announcements / size, per_second / size)
-        found.append(Flow(f"{worker}, announced", worker, cost, *runs, NIGHT))
+        found.append(Flow(f"{worker}, announced", worker, cost, *runs, NIGHT, size))
     lines = announcements + day.announced * facts / 2
     return [
         *found,

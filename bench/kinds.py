@@ -16,6 +16,9 @@ from datetime import time as time_of_day
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+
 from app import app
 from bench import requests
 from bench.ledger import Clerk, Ledger
@@ -24,10 +27,11 @@ from chalicelib.connectors.importer import workers as importer
 from chalicelib.connectors.relay import workers as relay
 from chalicelib.connectors.tracking import despatches
 from chalicelib.connectors.tracking import workers as tracking
-from chalicelib.core import access, aws, clock, ids, journal, keyring, settings
+from chalicelib.core import access, aws, clock, ids, journal, keyring, oidc, settings
 from chalicelib.core.access import AccessRow
 from chalicelib.core.events import Event
 from chalicelib.core.http_signatures import SignatureSettings
+from chalicelib.core.oidc import OIDCSettings
 from chalicelib.core.progress import ProgressRow
 from chalicelib.core.transaction import transaction
 from chalicelib.erasure import service as erasure
@@ -37,7 +41,7 @@ from chalicelib.people.schemas import Address, CarrierEntry, Depot, Duty, Zone
 from chalicelib.rounds import plan
 from chalicelib.rounds import workers as sorting
 from chalicelib.rounds.schemas import PlanLine
-from handset.signing import HandsetKey
+from handset.signing import HandsetKey, Request
 
 CARRIER, DEPOT, ROUTE, CLIENT, POSTCODE = "C1001", "75015A", "T12", "999999", "75015"
 ANNOUNCED, SCANNED, DELIVERED = "facteo.item.announced", "facteo.item.scanned", "facteo.item.delivered"
@@ -86,6 +90,20 @@ class Measured:
         device = _Device()
         etag = device.ask("GET", "/v1/round")["headers"]["ETag"]
         return self._api(device.request("GET", "/v1/round", headers={"If-None-Match": etag}), status=304)
+
+    def lookup(self) -> Cost:
+        """`GET /v1/suivi/{items}` by the tracking site, for an item that was announced, scanned and delivered."""
+        item = _parcel()
+        _take(_file([item]))
+        _scans_of([item])
+        _scans_of([item], DELIVERED)
+        token, public = _system_token()
+        path, resource = f"/v1/suivi/{item}", "/v1/suivi/{items}"
+        request = Request("GET", f"https://bench{path}", {"Authorization": f"Bearer {token}"})
+        event = requests.gateway_event(request, path, resource, items=item)
+        with patch.object(oidc, "_key", lambda *_: public):
+            app(event, None)
+            return self._api(event)
 
     def slice(self, lines: int) -> Cost:
         """A slice of an announcement file, from its message to its result."""
@@ -199,6 +217,15 @@ class _Device:
         if answer["statusCode"] != 200:
             raise RuntimeError(f"{path} answered {answer}")
         return answer
+
+
+def _system_token() -> tuple[str, dict[str, Any]]:
+    """A token of the tracking site, and the key by which its issuer signs."""
+    known, key = settings.load(OIDCSettings), RSAKey.generate_key(2048)
+    audience = known.oidc_audience.split()[0]
+    expires = (clock.now() + timedelta(hours=1)).timestamp()
+    claims = {"iss": known.oidc_issuer, "aud": audience, "sub": "site", "exp": expires, "scope": "tracking.read"}
+    return jwt.encode({"alg": "RS256", "kid": "bench"}, claims, key), key.as_dict(private=False)
 
 
 def _run(worker: Any, raw: dict[str, Any]) -> None:

@@ -62,19 +62,24 @@ def signed(
     return request
 
 
-def gateway_event(request: Request, path: str) -> dict[str, Any]:
-    """The request as the function of the API gets it."""
+def gateway_event(request: Request, path: str, resource: str = "", **parameters: str) -> dict[str, Any]:
+    """The request as the function of the API gets it; `parameters` are those in the path of `resource`."""
     return {
-        "resource": path,
+        "resource": resource or path,
         "path": path,
         "httpMethod": request.method,
         "headers": dict(request.headers),
         "multiValueHeaders": {name: [value] for name, value in request.headers.items()},
         "queryStringParameters": None,
         "multiValueQueryStringParameters": None,
-        "pathParameters": None,
+        "pathParameters": parameters or None,
         "stageVariables": None,
-        "requestContext": {"httpMethod": request.method, "resourcePath": path, "path": path, "stage": "api"},
+        "requestContext": {
+            "httpMethod": request.method,
+            "resourcePath": resource or path,
+            "path": path,
+            "stage": "api",
+        },
         "body": request.body.decode() or None,
         "isBase64Encoded": False,
     }

@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,22 +23,40 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from bench import requests
+from bench.logs import logging_to_nowhere
 from handset.signing import HandsetKey
 
 AUTHORITY = "api.facteo.bench"
 PATH = "/v1/events"
 DEVICE = "019ac9a0-0000-7000-8000-0000000000d1"
 BOUND = 1.5
-TURNS, CALLS = 7, 60
+TURNS, CALLS = 40, 5
+"""So many turns, in each of them so many requests of the one and then of the other."""
+
+Request = Callable[[], None]
+
+
+class Compared(NamedTuple):
+    """CPU of the bare loop and of ours in milliseconds for a request: medians of the turns.
+
+    `ratio` is that of the medians; `quartiles` are those of the ratios of the turns, and say how much it varies.
+    """
+
+    bare: float
+    ours: float
+    quartiles: tuple[float, float, float]
+
+    @property
+    def ratio(self) -> float:
+        """Ours to the bare one."""
+        return self.ours / self.bare
 
 
 class Scans(NamedTuple):
-    """A figure: how many scans, CPU of the bare loop and of ours in milliseconds, bytes up and calls made."""
+    """A figure: how many scans, what they cost, bytes up and calls made."""
 
     scans: int
-    bare: float
-    ours: float
-    ratio: float
+    cost: Compared
     request_bytes: int
     calls: int
     dynamodb_bytes: int
@@ -108,7 +126,6 @@ def _dynamodb(key: HandsetKey) -> Iterator[None]:
         "FACTEO_OIDC_ISSUER": "bench",
         "FACTEO_OIDC_JWKS": "bench",
         "FACTEO_OIDC_AUDIENCE": "bench",
-        "POWERTOOLS_LOG_LEVEL": "CRITICAL",
     }
     try:
         yield
@@ -118,9 +135,9 @@ def _dynamodb(key: HandsetKey) -> Iterator[None]:
 
 
 def measure() -> list[Scans]:
-    """One scan and a hundred, ours and the bare loop by turns; medians."""
+    """One scan and a hundred, ours and the bare loop by turns."""
     key = HandsetKey.generate()
-    with _dynamodb(key):
+    with _dynamodb(key), logging_to_nowhere():
         return [_measured(number, key) for number in (1, 100)]
 
 
@@ -129,22 +146,26 @@ def _measured(number: int, key: HandsetKey) -> Scans:
     ours = _our_request(event)
     sent = _recorded(ours)
     bare = _bare_request(sent)
-    calls = max(CALLS // number, 5)
-    turns = [(_cpu(bare, calls), _cpu(ours, calls)) for _ in range(TURNS)]
-    theirs, own = (statistics.median(times) * 1000 for times in zip(*turns, strict=True))
-    ratio = statistics.median(mine / other for other, mine in turns)
+    cost = compared([(_cpu(bare), _cpu(ours)) for _ in range(TURNS)])
     size = sum(len(json.dumps(parameters)) for _, parameters in sent)
-    return Scans(number, theirs, own, ratio, len(event["body"]), len(sent), size)
+    return Scans(number, cost, len(event["body"]), len(sent), size)
 
 
-def _cpu(request: Callable[[], None], calls: int) -> float:
+def compared(turns: Sequence[tuple[float, float]]) -> Compared:
+    """Seconds of the bare one and of ours in each turn, put together."""
+    bare, ours = (statistics.median(times) * 1000 for times in zip(*turns, strict=True))
+    low, middle, high = statistics.quantiles((mine / other for other, mine in turns), n=4)
+    return Compared(bare, ours, (low, middle, high))
+
+
+def _cpu(request: Request) -> float:
     begun = time.process_time()
-    for _ in range(calls):
+    for _ in range(CALLS):
         request()
-    return (time.process_time() - begun) / calls
+    return (time.process_time() - begun) / CALLS
 
 
-def _our_request(event: dict[str, Any]) -> Callable[[], None]:
+def _our_request(event: dict[str, Any]) -> Request:
     from app import app  # noqa: PLC0415 - after the settings
 
     def request() -> None:
@@ -155,7 +176,7 @@ def _our_request(event: dict[str, Any]) -> Callable[[], None]:
     return request
 
 
-def _recorded(request: Callable[[], None]) -> list[tuple[str, dict[str, Any]]]:
+def _recorded(request: Request) -> list[tuple[str, dict[str, Any]]]:
     """The calls of DynamoDB that a request makes: operation and parameters."""
     from chalicelib.core.table import shared_connection  # noqa: PLC0415
 
@@ -171,7 +192,7 @@ def _recorded(request: Callable[[], None]) -> list[tuple[str, dict[str, Any]]]:
     return sent
 
 
-def _bare_request(sent: list[tuple[str, dict[str, Any]]]) -> Callable[[], None]:
+def _bare_request(sent: list[tuple[str, dict[str, Any]]]) -> Request:
     client = botocore.session.get_session().create_client("dynamodb")
     private = ec.generate_private_key(ec.SECP256R1())
     message = os.urandom(300)

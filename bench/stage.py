@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
 import moto
 from moto.core.botocore_stubber import BotocoreStubber
 
-from chalicelib.core import aws, events, telemetry
+from bench.logs import logging_to_nowhere
+from chalicelib.core import aws, events
 from chalicelib.core.events import Event
 from chalicelib.core.table import Table
 
-QUEUES = ("inbox", "slices", "tracking", "sorting")
+QUEUES = ("inbox", "slices", "tracking", "sorting", "judging")
 BUCKET = "facteo-bench-inbox"
 
 stubbed: list[float] = []
@@ -39,6 +39,9 @@ def moto_cloud() -> Iterator[None]:
         "FACTEO_BUCKET": BUCKET,
         "FACTEO_AUTHORITY": "api.facteo.bench",
         "FACTEO_PUBLIC_URL": "https://api.facteo.bench",
+        "FACTEO_PROVIDER_NAME": "La Poste",
+        "FACTEO_PROVIDER_ADDRESS": "9 rue du Colonel Pierre Avia, 75015 Paris",
+        "FACTEO_PROVIDER_PHONE": "3631",
         "FACTEO_ATTESTATION_PACKAGE": "bench",
         "FACTEO_ATTESTATION_SIGNERS": "bench",
         "FACTEO_OIDC_ISSUER": "bench",
@@ -47,9 +50,8 @@ def moto_cloud() -> Iterator[None]:
         "FACTEO_RECEIVER_OPENS": "00:00:00",
         "FACTEO_RECEIVER_CLOSES": "00:00:00",
     }
-    telemetry.logger.setLevel("CRITICAL")
     with (
-        redirect_stdout(io.StringIO()),
+        logging_to_nowhere(),
         moto.mock_aws(),
         patch.object(BotocoreStubber, "__call__", _timed(BotocoreStubber.__call__)),
     ):

@@ -1,4 +1,4 @@
-"""`make demo`: a day of the post, from a legacy file to a handset and back, against what `make run` started."""
+"""A day of the post, from a legacy file to a handset and back, against what `make run` started."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from demo import failures, seed, staff, tour
+from demo import seed, staff, tour
 from handset.client import Handset, Synced
 from handset.transport import NoNetwork
 from infra.running import Run
@@ -41,14 +41,6 @@ EXPECTED_CODES = {
 
 class DemoFailed(SystemExit):
     """Something is not as it should be."""
-
-
-def main() -> None:
-    """The command."""
-    started = time.monotonic()
-    with failures.told():
-        day(Run.load())
-    say(f"Done in {time.monotonic() - started:.0f} s: nothing lost, nothing twice.")
 
 
 def day(running: Run) -> Counter[str]:
@@ -211,7 +203,3 @@ def expect(found: Any, expected: Any, what: str) -> None:
     """Raise DemoFailed unless both are equal."""
     if found != expected:
         raise DemoFailed(f"{what}: {found} instead of {expected}")
-
-
-if __name__ == "__main__":
-    main()

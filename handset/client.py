@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from handset import acts
 from handset.files import write_whole
 from handset.outbox import Event, Outbox
 from handset.signing import HandsetKey
@@ -139,8 +140,44 @@ class Handset:
 
     def record(self, event_type: str, item: str, **data: Any) -> Event:
         """Record a fact about an item. When this returns it is on the disk, network or not."""
-        barcode = {"raw": item, "symbology": "code128"}
-        return self.outbox.add(lambda sequence: self._event(sequence, event_type, item, {"barcode": barcode, **data}))
+        return self.outbox.add(self._maker(event_type, item, data))
+
+    def hand_over(
+        self,
+        items: Sequence[str],
+        receiver: dict[str, Any],
+        drawing: dict[str, Any] | None,
+        *,
+        text: Sequence[str],
+        opened_at: datetime,
+        procedure: str = "signature-id",
+        version: int = 1,
+        carrier_drawing: dict[str, Any] | None = None,
+        **said: Any,
+    ) -> list[Event]:
+        """Record that somebody received items against one signature: an event for each, all or none of them.
+
+        `text` is what stood beside the pad since `opened_at`; `said` are further members of the act (`document`,
+        `earlier`, `presented_on`, `unable_to_sign`).
+        """
+        act = {
+            "id": new_id(self._now()),
+            "device": self.enrolment["device"],
+            "procedure": procedure,
+            "version": version,
+            "items": list(items),
+            "nonce": acts.nonce(),
+            "shown": acts.shown(text),
+            "opened_at": opened_at.isoformat(),
+            "signed_at": self._now().isoformat(),
+            "receiver": receiver,
+            "drawing": acts.name_of(drawing) if drawing else None,
+            "carrier_drawing": acts.name_of(carrier_drawing) if carrier_drawing else None,
+            **said,
+        }
+        signed = acts.signed(act, self._key, self.enrolment["device"])
+        data = {"act": signed, "drawing": drawing, "carrier_drawing": carrier_drawing}
+        return self.outbox.add_all([self._maker("facteo.item.handed-over", item, data) for item in items])
 
     def sync(self) -> Synced:
         """Send what waits, each event once, oldest first, in batches of the size that the policy allows.
@@ -168,11 +205,15 @@ class Handset:
         self.commands_waiting = int(answer.headers.get("facteo-commands-waiting", "0"))
         return answer
 
+    def _maker(self, event_type: str, item: str, data: dict[str, Any]) -> Callable[[int], Event]:
+        barcode = {"raw": item, "symbology": "code128"}
+        return lambda sequence: self._event(sequence, event_type, item, {"barcode": barcode, **data})
+
     def _event(self, sequence: int, event_type: str, item: str, data: dict[str, Any]) -> Event:
         kept = self.round
         return {
             "specversion": "1.0",
-            "id": _uuid7(self._now()),
+            "id": new_id(self._now()),
             "source": self.enrolment["source"],
             "type": event_type,
             "subject": f"item/{item}",
@@ -211,7 +252,8 @@ def _key_in(path: Path) -> HandsetKey:
     return HandsetKey.load(path)
 
 
-def _uuid7(at: datetime) -> str:
+def new_id(at: datetime | None = None) -> str:
+    """A UUIDv7 of that moment (RFC 9562, section 5.7); of now unless said otherwise."""
     random = secrets.randbits(74)
-    milliseconds = int(at.timestamp() * 1000)
+    milliseconds = int((at or datetime.now(UTC)).timestamp() * 1000)
     return str(UUID(int=milliseconds << 80 | 0x7 << 76 | (random >> 62) << 64 | 0b10 << 62 | random & ((1 << 62) - 1)))

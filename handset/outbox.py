@@ -42,11 +42,17 @@ class Outbox:
 
     def add(self, make: Callable[[int], Event]) -> Event:
         """Keep the event that `make` builds for the next number. When this returns, it is on the disk."""
+        return self.add_all([make])[0]
+
+    def add_all(self, makes: Sequence[Callable[[int], Event]]) -> list[Event]:
+        """Keep several events that belong together, all or none of them."""
+        events = []
         with self._writing() as cursor:
-            [(last,)] = cursor.execute("UPDATE numbers SET last = last + 1 RETURNING last").fetchall()
-            event = make(last)
-            cursor.execute("INSERT INTO events (sequence, event) VALUES (?, ?)", (last, json.dumps(event)))
-        return event
+            for make in makes:
+                [(last,)] = cursor.execute("UPDATE numbers SET last = last + 1 RETURNING last").fetchall()
+                events.append(make(last))
+                cursor.execute("INSERT INTO events (sequence, event) VALUES (?, ?)", (last, json.dumps(events[-1])))
+        return events
 
     def waiting(self, limit: int, size: int, after: int = 0) -> list[Event]:
         """The oldest events after number `after` that are to be sent: refused ones are final and not sent again.

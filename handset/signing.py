@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from http_message_signatures import HTTPMessageSigner, HTTPSignatureKeyResolver, algorithms
 
 from handset.files import write_whole
@@ -62,13 +63,18 @@ class HandsetKey(HTTPSignatureKeyResolver):
         """The public key as JWK (RFC 7517)."""
         numbers = self._private.public_key().public_numbers()
         x, y = (value.to_bytes(_COORDINATE_BYTES, "big") for value in (numbers.x, numbers.y))
-        return {"crv": "P-256", "kty": "EC", "x": _base64url(x), "y": _base64url(y)}
+        return {"crv": "P-256", "kty": "EC", "x": base64url(x), "y": base64url(y)}
 
     @property
     def thumbprint(self) -> str:
         """The key's RFC 7638 thumbprint, by which it is named before the device has an id."""
         canonical = json.dumps(self.public_jwk, sort_keys=True, separators=(",", ":")).encode()
-        return _base64url(hashlib.sha256(canonical).digest())
+        return base64url(hashlib.sha256(canonical).digest())
+
+    def sign_raw(self, message: bytes) -> bytes:
+        """The ECDSA signature over SHA-256 of a message, as R and S of 32 bytes each (RFC 7518, section 3.4)."""
+        pair = decode_dss_signature(self._private.sign(message, ec.ECDSA(hashes.SHA256())))
+        return b"".join(value.to_bytes(_COORDINATE_BYTES, "big") for value in pair)
 
     def resolve_private_key(self, key_id: str) -> ec.EllipticCurvePrivateKey:
         """The key to sign with (for the signature library)."""
@@ -94,5 +100,6 @@ def sign(request: Request, key: HandsetKey, *, key_id: str, created: datetime) -
     )
 
 
-def _base64url(raw: bytes) -> str:
+def base64url(raw: bytes) -> str:
+    """Base64url without padding (RFC 7515, section 2)."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -16,6 +16,7 @@ POLICIES = Path(__file__).parent.parent / ".chalice"
 
 GET, BATCH_GET, QUERY = "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"
 PUT, UPDATE, DELETE = "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"
+CHECK = "dynamodb:ConditionCheckItem"
 BATCH_WRITE = "dynamodb:BatchWriteItem"
 """A right of its own, beside those to put and delete."""
 
@@ -45,7 +46,7 @@ _APPEND = {"journal": (PUT,), "event-ids": (PUT,)}
 GRANTS: Mapping[str, Grants] = {
     "api_handler": Grants(
         tables={
-            "journal": (QUERY, PUT),
+            "journal": (BATCH_GET, QUERY, PUT),
             "event-ids": (BATCH_GET, PUT),
             "keyring": (GET, BATCH_GET, PUT),
             "access": (GET, BATCH_GET, PUT, UPDATE),
@@ -53,21 +54,25 @@ GRANTS: Mapping[str, Grants] = {
             "fleet": (GET, BATCH_GET, QUERY, PUT, UPDATE),
             "rounds": (GET, QUERY, PUT),
             "imports": (GET, QUERY),
+            "items": (BATCH_GET,),
+            "proxies": (GET, BATCH_GET, PUT),
+            "redirections": (GET, BATCH_GET, PUT, CHECK),
+            "proofs": (GET, BATCH_GET),
         },
-        indexes=("fleet/by-group", "imports/by-month", "people/by-group", "rounds/by-route"),
+        indexes=("proofs/by-attention", "fleet/by-group", "imports/by-month", "people/by-group", "rounds/by-route"),
         seals=True,
         opens=True,
         signs=True,
     ),
     "relay": Grants(
         tables={"inbox": (BATCH_WRITE,)},
-        queues={"tracking": SEND, "sorting": SEND, "relay-failures": SEND},
+        queues={"tracking": SEND, "sorting": SEND, "judging": SEND, "relay-failures": SEND},
         reads_stream=True,
     ),
     "sweep": Grants(
         tables={"inbox": (BATCH_GET, BATCH_WRITE), "progress": (GET, PUT)},
         indexes=("journal/by-time",),
-        queues={"tracking": SEND, "sorting": SEND},
+        queues={"tracking": SEND, "sorting": SEND, "judging": SEND},
     ),
     "erase": Grants(
         tables={**_APPEND, "keyring": (DELETE,), "progress": (GET, PUT)},
@@ -110,6 +115,20 @@ GRANTS: Mapping[str, Grants] = {
         tables={"journal": (QUERY,), "keyring": (GET, BATCH_GET), "rounds": (GET, QUERY, PUT)},
         indexes=("rounds/by-route",),
         queues={"sorting": (*RECEIVE, *SEND)},
+        opens=True,
+    ),
+    "judging": Grants(
+        tables={
+            **_APPEND,
+            "journal": (BATCH_GET, QUERY, PUT),
+            "keyring": (GET, BATCH_GET),
+            "items": (BATCH_GET,),
+            "people": (GET,),
+            "inbox": (BATCH_GET, PUT),
+            "proofs": (PUT,),
+            "proxies": (GET, PUT),
+        },
+        queues={"judging": RECEIVE},
         opens=True,
     ),
 }

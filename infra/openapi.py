@@ -12,10 +12,9 @@ PATH = ROOT / "openapi.json"
 def text() -> str:
     """What the file must hold."""
     import app  # noqa: F401, PLC0415 - it declares the endpoints
-    from chalicelib.core import openapi  # noqa: PLC0415
-    from chalicelib.core.endpoint import REGISTRY  # noqa: PLC0415
+    from chalicelib.reference import service  # noqa: PLC0415
 
-    return json.dumps(openapi.document(REGISTRY.values()), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(service.description(), indent=1, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

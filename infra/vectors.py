@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import urllib.parse
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from handset.signing import HandsetKey
-from infra import vectors_events
+from infra import vectors_acts, vectors_barcodes, vectors_events
 from infra.build import ROOT
 from infra.vectors_events import DEVICE, NOW, OTHER_DEVICE
 
@@ -44,6 +45,8 @@ KEYS: Final = {name: ec.derive_private_key(scalar, ec.SECP256R1()) for name, sca
 REFUSED: Final = "identity-required"
 CLOCK_SKEWED: Final = "clock-skewed"
 ACCEPTED: Final = "accepted"
+
+_POINT: Final = re.compile(r"\[\n[0-9.,\s]+\]")
 
 EVENTS_BODY: Final = json.dumps(vectors_events.batch([vectors_events.event(1)]), ensure_ascii=False)
 
@@ -121,11 +124,11 @@ class Signed:
 
     def der(self) -> bytes:
         """The signature as most libraries give it: ASN.1 DER."""
-        return KEYS[self.key].sign(self.base.encode(), ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+        return _der(self.key, self.base.encode())
 
     def raw(self) -> bytes:
         """The signature as RFC 9421 wants it: r and s, 32 bytes each."""
-        return b"".join(number.to_bytes(32, "big") for number in decode_dss_signature(self.der()))
+        return signed_raw(self.key, self.base.encode())
 
 
 def content_digest(body: bytes) -> str:
@@ -133,8 +136,17 @@ def content_digest(body: bytes) -> str:
     return f"sha-256=:{_base64(hashlib.sha256(body).digest())}:"
 
 
+def signed_raw(key: str, message: bytes) -> bytes:
+    """The signature of a message with the key of that name, as r and s, 32 bytes each."""
+    return b"".join(number.to_bytes(32, "big") for number in decode_dss_signature(_der(key, message)))
+
+
+def _der(key: str, message: bytes) -> bytes:
+    return KEYS[key].sign(message, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+
+
 def text() -> str:
-    """What the file must hold."""
+    """What the file must hold: a point of a drawing on one line."""
     told = {
         "about": "Test vectors for docs/protocol/README.md. 'python -m infra.vectors' writes them.",
         "now": NOW.isoformat().replace("+00:00", "Z"),
@@ -147,10 +159,13 @@ def text() -> str:
         "digests": [{"body": body, "content_digest": content_digest(body.encode())} for body in ("{}", '{"é": 1}\n')],
         "uuid7": _uuids(),
         "signatures": [*_good(), *_bad()],
+        "barcodes": vectors_barcodes.barcodes(),
+        "acts": vectors_acts.acts(signed_raw, HandsetKey(KEYS["handset"]).public_jwk),
+        "batches": vectors_events.malformed(),
         "events": vectors_events.single(),
         "sync": vectors_events.steps(),
     }
-    return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+    return _POINT.sub(lambda found: "".join(found[0].split()), json.dumps(told, indent=1, ensure_ascii=False)) + "\n"
 
 
 def _key(name: str) -> dict[str, Any]:

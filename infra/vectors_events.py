@@ -21,22 +21,27 @@ Event = dict[str, Any]
 def event(number: int, *, event_type: str = "facteo.item.scanned", without: str = "", **changes: Any) -> Event:
     """The event with that number: a scan, a minute for each number after seven o'clock less half an hour."""
     at = NOW - timedelta(minutes=30) + timedelta(minutes=number)
-    milliseconds = f"{int(at.timestamp() * 1000):012x}"
     told = {
         "specversion": "1.0",
-        "id": f"{milliseconds[:8]}-{milliseconds[8:]}-7000-8000-{number:012x}",
+        "id": made_id(at, number),
         "source": SOURCE,
         "type": event_type,
         "subject": f"item/{ITEM}",
         "time": at.isoformat(),
         "datacontenttype": "application/json",
-        "data": {"barcode": _barcode(ITEM), "step": "out-for-delivery"},
+        "data": {"barcode": barcode(ITEM), "step": "out-for-delivery"},
         "sequence": number,
         "snapshot": 1,
         "devicemonotonic": UPTIME - (NOW - at) // timedelta(milliseconds=1),
         "deviceboot": BOOT,
     }
     return {name: value for name, value in (told | changes).items() if name != without}
+
+
+def made_id(at: datetime, number: int) -> str:
+    """A UUIDv7 of that moment, the same each time."""
+    milliseconds = f"{int(at.timestamp() * 1000):012x}"
+    return f"{milliseconds[:8]}-{milliseconds[8:]}-7000-8000-{number:012x}"
 
 
 def batch(events: list[Any]) -> dict[str, Any]:
@@ -67,6 +72,20 @@ def enrolment_request(public_key: dict[str, str]) -> dict[str, Any]:
     return {"code": ticket()["content"]["code"], "public_key": public_key, "hardware": hardware, "attestation": []}
 
 
+def malformed() -> list[dict[str, Any]]:
+    """Bodies of which nothing is taken, whatever their events."""
+    good = batch([event(1)])
+    sent = {
+        "no event": batch([]),
+        "more than a hundred events": batch([0] * 101),
+        "no clock": {"events": good["events"]},
+        "a clock without a boot": {**good, "clock": {"time": NOW.isoformat(), "monotonic": UPTIME}},
+        "a member that is not known": {**good, "mood": "good"},
+        "no object": good["events"],
+    }
+    return [{"name": name, "body": body, "status": 400, "problem": "request-invalid"} for name, body in sent.items()]
+
+
 def single() -> list[dict[str, Any]]:
     """Events, each sent alone as the first of an enrolment, and what becomes of it."""
     return [_told(name, each, "") for name, each in _good()] + [_told(*each) for each in _bad()]
@@ -77,17 +96,17 @@ def _told(name: str, sent: Any, problem: str) -> dict[str, Any]:
 
 
 def _good() -> list[tuple[str, Event]]:
-    typed = {
+    typed: dict[str, dict[str, Any]] = {
         "facteo.item.delivered": {"recipient": "letter-box"},
         "facteo.item.not-delivered": {"cause": "absent"},
         "facteo.item.held": {"place": "post-office", "until": "2026-12-08"},
         "facteo.item.returned": {"cause": "unknown-at-address"},
-        "facteo.item.redirected": {},
+        "facteo.item.redirected": {"redirection": {"id": "019ac9a0-0000-7000-8000-0000000000b3", "revision": 4}},
     }
-    spaced = {"barcode": _barcode("9V 20524 752032", "unknown", manual_entry=True), "step": "presented"}
+    spaced = {"barcode": barcode("9V 20524 752032", "unknown", manual_entry=True), "step": "presented"}
     return [
         ("facteo.item.scanned", event(1)),
-        *((name, event(1, event_type=name, data={"barcode": _barcode(ITEM), **data})) for name, data in typed.items()),
+        *((name, event(1, event_type=name, data={"barcode": barcode(ITEM), **data})) for name, data in typed.items()),
         ("no datacontenttype", event(1, without="datacontenttype")),
         ("no snapshot: no round was taken", event(1, without="snapshot")),
         ("a correlation id", event(1, correlationid="round/2026-11-23:7")),
@@ -98,7 +117,7 @@ def _good() -> list[tuple[str, Event]]:
 
 def _bad() -> list[tuple[str, Any, str]]:
     first = event(1)
-    wrong_key = {"barcode": _barcode("9V20524752033"), "step": "presented"}
+    wrong_key = {"barcode": barcode("9V20524752033"), "step": "presented"}
     malformed: dict[str, Any] = {
         "not an object": 17,
         "no id": event(1, without="id"),
@@ -128,7 +147,7 @@ def _bad() -> list[tuple[str, Any, str]]:
 
 def steps() -> list[dict[str, Any]]:
     """What a handset sends one batch after another, and what it is answered."""
-    changed = event(2, data={"barcode": _barcode(ITEM), "step": "presented"})
+    changed = event(2, data={"barcode": barcode(ITEM), "step": "presented"})
     return [
         _step("a hole holds the acknowledgement back", [event(1), event(3)], "recorded recorded", 1),
         _step("the hole is filled", [event(2)], "recorded", 3),
@@ -151,5 +170,6 @@ def _step(name: str, sent: list[Event], results: str, through: int, problem: str
     }
 
 
-def _barcode(raw: str, symbology: str = "code128", **more: Any) -> dict[str, Any]:
+def barcode(raw: str, symbology: str = "code128", **more: Any) -> dict[str, Any]:
+    """What a handset read."""
     return {"raw": raw, "symbology": symbology, **more}

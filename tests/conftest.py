@@ -16,6 +16,9 @@ os.environ |= {
     "FACTEO_ATTESTATION_SIGNERS": "00" * 32,
     "FACTEO_OIDC_ISSUER": "https://login.facteo.test",
     "FACTEO_OIDC_AUDIENCE": "staff-web tracking-site",
+    "FACTEO_PROVIDER_NAME": "La Poste",
+    "FACTEO_PROVIDER_ADDRESS": "9 rue du Colonel Pierre Avia, 75015 Paris",
+    "FACTEO_PROVIDER_PHONE": "3631",
     "POWERTOOLS_LOG_LEVEL": "WARNING",
     "POWERTOOLS_METRICS_NAMESPACE": "Facteo",
 }

@@ -25,6 +25,7 @@ from chalicelib.items.event_types import (
     CORRECTED,
     DELIVERED,
     DISCRIMINATOR,
+    HANDED_OVER,
     HELD,
     NOT_DELIVERED,
     REDIRECTED,
@@ -32,7 +33,7 @@ from chalicelib.items.event_types import (
     SCANNED,
 )
 from chalicelib.items.identifiers import to_edi
-from chalicelib.items.schemas import Cause, HeldAt, Recipient, Step
+from chalicelib.items.schemas import Capacity, Cause, HeldAt, Recipient, Step
 
 ENCODING: Final = "iso-8859-1"
 END_OF_LINE: Final = "\r\n"
@@ -64,6 +65,8 @@ CODES: Final = (
     Row(DELIVERED, Recipient.LETTER_BOX, "LIVCFM", True, "delivered; the letter box has no code of its own"),
     Row(DELIVERED, Recipient.CARETAKER, "LIVGAR", True, "delivered to the caretaker"),
     Row(DELIVERED, Recipient.NEIGHBOUR, "LIVRTI", True, "delivered to a caretaker or neighbour"),
+    Row(HANDED_OVER, Capacity.ADDRESSEE, "LIVCFM", True, "delivered; no published code tells a signature apart"),
+    Row(HANDED_OVER, Capacity.HOLDER, "LIVCFM", True, "delivered; no published code tells the holder of a proxy apart"),
     Row(
         NOT_DELIVERED,
         Cause.ABSENT,
@@ -80,6 +83,21 @@ CODES: Final = (
     Row(NOT_DELIVERED, Cause.REFUSED_LATE, "RENTAR", False, "refused; that TAR means lateness is our reading"),
     Row(NOT_DELIVERED, Cause.REFUSED_PAYMENT, "RENSRB", True, "refuses to pay the cash on delivery"),
     Row(NOT_DELIVERED, Cause.NOT_FOUND, "ENEMQT", False, "published as: not found in the box, missing"),
+    Row(NOT_DELIVERED, Cause.NOT_COLLECTED, "", True, "no published code; the return follows as its own event"),
+    Row(NOT_DELIVERED, Cause.POSTE_RESTANTE_EXPIRED, "", True, "no published code; the return is its own event"),
+    Row(NOT_DELIVERED, Cause.DECEASED, "", True, "no published code"),
+    Row(NOT_DELIVERED, Cause.MOVED, "RENDIA", False, "published as: does not live at the address, will return"),
+    Row(
+        NOT_DELIVERED,
+        Cause.FORWARDING_EXPIRED,
+        "RENDIA",
+        False,
+        "published as: does not live at the address, will return; nothing published says why it is not forwarded",
+    ),
+    Row(NOT_DELIVERED, Cause.FORWARDING_FORBIDDEN, "", True, "no published code"),
+    Row(NOT_DELIVERED, Cause.BOX_NOT_EMPTIED, "", True, "no published code"),
+    Row(NOT_DELIVERED, Cause.OUTSIDE_DISTRICT, "", True, "no published code; AARDVY would promise another route"),
+    Row(NOT_DELIVERED, Cause.SENDER_REQUEST, "", True, "no published code"),
     Row(HELD, HeldAt.POST_OFFICE, "RENAVI", True, "available at the post office, not delivered"),
     Row(HELD, HeldAt.POST_OFFICE_AFTER_NOTICE, "RSTBRT", True, "available at the post office after the notice"),
     Row(HELD, HeldAt.PICKUP_POINT, "MLVARS", True, "available at the chosen pickup point"),

@@ -23,8 +23,9 @@ from chalicelib.core.errors import (
     IdentityRequired,
     Problem,
 )
-from chalicelib.core.http_signatures import PublicKey, SignatureSettings
+from chalicelib.core.http_signatures import SignatureSettings
 from chalicelib.core.oidc import OIDCSettings
+from chalicelib.core.public_keys import PublicKey
 from chalicelib.core.settings import Settings
 from chalicelib.core.table import Table
 from chalicelib.core.transaction import UnitOfWork
@@ -117,7 +118,6 @@ class handset(msgspec.Struct, frozen=True, kw_only=True):  # noqa: N801 - reads 
     settings: ClassVar[type[Settings]] = SignatureSettings
     problems: ClassVar[tuple[type[Problem], ...]] = (IdentityRequired, ClockSkewed, DeviceBlocked)
     blocked_too: bool = False
-    any_clock: bool = False
 
     @property
     def told(self) -> str:
@@ -135,7 +135,7 @@ class handset(msgspec.Struct, frozen=True, kw_only=True):  # noqa: N801 - reads 
             found.append(row)
             return msgspec.json.decode(row.key, type=PublicKey)
 
-        http_signatures.verify(call, key_of, any_clock=self.any_clock)
+        http_signatures.verify(call, key_of)
         return self._let_in(found[0])
 
     def _let_in(self, row: AccessRow) -> Handset:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, TypeVar, get_type_hints
 
 import msgspec
@@ -18,6 +19,7 @@ from chalicelib.core.call import Call
 from chalicelib.core.callers import Principal
 from chalicelib.core.errors import (
     BodyTooLarge,
+    ClockSkewed,
     InternalError,
     MediaTypeUnsupported,
     NotFound,
@@ -32,8 +34,10 @@ DEFAULT_BODY_LIMIT = 64 * 1024
 MIB = 1024 * 1024
 JSON = "application/json"
 
+NO_STORE = "no-store"
+
 _BASE_HEADERS = {
-    "Cache-Control": "no-store",
+    "Cache-Control": NO_STORE,
     "X-Content-Type-Options": "nosniff",
 }
 
@@ -70,6 +74,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     returns: Any
     answers: Mapping[int, str]
     media: tuple[str, ...]
+    cache: str
 
     @property
     def request(self) -> type[Schema] | None:
@@ -85,6 +90,21 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     def path_names(self) -> tuple[str, ...]:
         """The names in the path, in its order."""
         return tuple(part.strip("{}") for part in self.path.split("/") if part.startswith("{"))
+
+    @property
+    def signed(self) -> bool:
+        """Whether its requests carry a signature: only those have a clock."""
+        return ClockSkewed in self.all_problems
+
+    @property
+    def tagged(self) -> bool:
+        """Whether its answers carry an ETag, which `If-None-Match` may name."""
+        return HTTPStatus.NOT_MODIFIED in self.answers
+
+    @property
+    def shared(self) -> bool:
+        """Whether others than the caller may be given its answers, by a cache in between."""
+        return self.cache.startswith("public")
 
     @property
     def all_problems(self) -> tuple[type[Problem], ...]:
@@ -110,14 +130,16 @@ def endpoint(
     returns: Any = None,
     answers: Mapping[int, str] | None = None,
     media: Sequence[str] = (JSON,),
+    cache: str = NO_STORE,
 ) -> Callable[[ViewT], ViewT]:
     """Declare a view as the endpoint `route` (`"POST /v1/events"`).
 
     The view's parameters say what it takes: `request` (a struct: the JSON body), `query` (a struct), `who` (the
     caller as `allow` knows it), `call` (the whole call), and the names in the path. It returns a struct, an
     Answer, or None for 204, and raises Problems, those in `problems` among others. Of an Answer, `returns` names the
-    body's struct, `answers` the other statuses that it may have, each with what it means, and `media` the media types.
-    `settings` are those that it needs besides its rule's; all are checked before the first answer.
+    body's struct, `answers` the other statuses that it may have, each with what it means (304: it has an ETag), and
+    `media` the media types. `cache` is the Cache-Control of what is no problem. `settings` are those that it needs
+    besides its rule's; all are checked before the first answer.
     """
     method, path = route.split(" ")
 
@@ -137,6 +159,7 @@ def endpoint(
             returns=returns or returned,
             answers=answers or {},
             media=tuple(media),
+            cache=cache,
         )
         REGISTRY[method, path] = declared
 
@@ -180,9 +203,10 @@ def _answer(declared: Endpoint, call: Call, headers: dict[str, str]) -> Response
     answer = _as_answer(declared, declared.view(**_arguments(declared, call, who)))
     content_type, body = _encoded(answer)
     telemetry.logger.info("answered", extra={"status": answer.status, "actor": who.actor if who else "anybody"})
-    return Response(
-        body=body, status_code=answer.status, headers={**headers, "Content-Type": content_type, **answer.headers}
-    )
+    told: dict[str, Any] = {**headers, "Cache-Control": declared.cache, "Content-Type": content_type, **answer.headers}
+    if declared.shared:  # the name of one caller's request would be given to others
+        del told[calls.CORRELATION_HEADER]
+    return Response(body=body, status_code=answer.status, headers=told)
 
 
 def _encoded(answer: Answer) -> tuple[str, str]:

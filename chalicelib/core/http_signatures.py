@@ -5,7 +5,6 @@ We fix what must be covered: a request that covers less is refused, and the algo
 
 from __future__ import annotations
 
-import base64
 import math
 import urllib.parse
 from collections.abc import Callable, Mapping
@@ -23,7 +22,8 @@ from http_message_signatures import (
 
 from chalicelib.core import clock, settings
 from chalicelib.core.call import Call
-from chalicelib.core.errors import ClockSkewed, IdentityRequired, RequestInvalid
+from chalicelib.core.errors import ClockSkewed, IdentityRequired
+from chalicelib.core.public_keys import PublicKey
 from chalicelib.core.settings import Settings
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -37,24 +37,6 @@ class SignatureSettings(Settings, frozen=True, kw_only=True):
     """`authority` is the public host name (and port) of the API, which signatures cover."""
 
     authority: str
-
-
-class PublicKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A P-256 public key as JWK (RFC 7517, RFC 7518 section 6.2)."""
-
-    crv: str
-    kty: str
-    x: str
-    y: str
-
-    def opened(self) -> ec.EllipticCurvePublicKey:
-        """The key itself. Raises RequestInvalid if it is not a point of P-256."""
-        if (self.kty, self.crv) != ("EC", "P-256"):
-            raise RequestInvalid("The public key must be a JWK with kty EC and crv P-256.")
-        try:
-            return ec.EllipticCurvePublicNumbers(_coordinate(self.x), _coordinate(self.y), ec.SECP256R1()).public_key()
-        except ValueError as error:
-            raise RequestInvalid("The public key's x and y are not a point of the curve P-256.") from error
 
 
 class _Verifier(HTTPMessageVerifier):
@@ -88,11 +70,11 @@ class _Message(msgspec.Struct):
     headers: dict[str, str]
 
 
-def verify(call: Call, find_key: Callable[[str], PublicKey | None], *, any_clock: bool = False) -> None:
+def verify(call: Call, find_key: Callable[[str], PublicKey | None]) -> None:
     """Check the signature of a call with the key that `find_key` gives for its `keyid`.
 
     Raises IdentityRequired for a signature that is missing, wrong or covers too little, and ClockSkewed (with
-    our time) when `created` is more than 5 minutes from now, unless `any_clock`.
+    our time) when `created` is more than 5 minutes from now.
     """
     if any(len(call.headers.get(name, "")) > MAX_HEADER for name in _HEADERS):
         raise _refused(f"a header of it is longer than {MAX_HEADER} characters")
@@ -107,8 +89,7 @@ def verify(call: Call, find_key: Callable[[str], PublicKey | None], *, any_clock
     parameters = results[0].parameters
     if "created" not in parameters or "nonce" not in parameters:
         raise _refused("created and nonce must be among its parameters")
-    if not any_clock:
-        _check_clock(parameters)
+    _check_clock(parameters)
 
 
 def _message(call: Call) -> _Message:
@@ -138,7 +119,3 @@ def _refused(reason: str) -> IdentityRequired:
     return IdentityRequired(
         f"The request's signature is refused: {reason}. See docs/protocol/README.md for what it must cover."
     )
-
-
-def _coordinate(text: str) -> int:
-    return int.from_bytes(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), "big")

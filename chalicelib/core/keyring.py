@@ -29,7 +29,7 @@ from chalicelib.core import aws, clock
 from chalicelib.core.errors import ChangedMeanwhile
 from chalicelib.core.schemas import Schema, Sealed
 from chalicelib.core.settings import physical_name
-from chalicelib.core.table import Table, code_of
+from chalicelib.core.table import OtherT, Table, code_of
 from chalicelib.core.transaction import UnitOfWork, transaction
 
 SchemaT = TypeVar("SchemaT", bound=Schema)
@@ -149,11 +149,15 @@ def key_of(subject: str) -> DataKey:
         raise KeyGone(subject) from None
 
 
+def key_beside(subject: str, other: type[OtherT], other_key: str) -> tuple[DataKey | None, OtherT | None]:
+    """The data key of a subject and a row of another table, each if it is there: one call."""
+    row, found = KeyRow.find_beside(subject, other, other_key)
+    return (_opened(row) if row is not None and _opens(row) else None), found
+
+
 def keys_of(subjects: Iterable[str]) -> dict[str, DataKey]:
     """The data keys of those subjects that still have one: one call for each 100."""
-    today = clock.today().isoformat()
-    rows = KeyRow.find_many(subjects)
-    return {row.subject: _opened(row) for row in rows if row.destroy_on and row.destroy_on >= today}
+    return {row.subject: _opened(row) for row in KeyRow.find_many(subjects) if _opens(row)}
 
 
 def ending_on(day: date) -> Iterator[str]:
@@ -176,6 +180,10 @@ def forget() -> None:
 
 def _bucket(day: date, shard: int) -> str:
     return f"{day.isoformat()}#{shard:x}"
+
+
+def _opens(row: KeyRow) -> bool:
+    return bool(row.destroy_on) and row.destroy_on >= clock.today().isoformat()
 
 
 def _opened(row: KeyRow) -> DataKey:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from pynamodb.connection import Connection
 from pynamodb.connection.table import TableConnection
@@ -22,6 +22,7 @@ READ_TIMEOUT_SECONDS = 3
 RETRIES = 2
 
 RowT = TypeVar("RowT", bound="Table")
+OtherT = TypeVar("OtherT", bound="Table")
 
 
 @functools.cache
@@ -63,6 +64,28 @@ class Table(Model):
             return cls.get(hash_key, range_key, consistent_read=consistent)
         except DoesNotExist:
             return None
+
+    @classmethod
+    def find_beside(
+        cls: type[RowT], key: str, other: type[OtherT], other_key: str
+    ) -> tuple[RowT | None, OtherT | None]:
+        """A row of this table and one of another, both with a hash key only: one consistent call."""
+        asked = {model._get_connection().table_name: (model, name) for model, name in ((cls, key), (other, other_key))}
+        wanted = {
+            table: {"Keys": [{str(model._hash_keyname): {"S": name}}], "ConsistentRead": True}
+            for table, (model, name) in asked.items()
+        }
+        found: dict[str, Table] = {}
+        while wanted:
+            answer = shared_connection().dispatch("BatchGetItem", {"RequestItems": wanted})
+            found.update(
+                (table, asked[table][0].from_raw_data(item))
+                for table, items in answer["Responses"].items()
+                for item in items
+            )
+            wanted = answer.get("UnprocessedKeys", {})
+        mine, theirs = (found.get(table) for table in asked)
+        return cast("RowT | None", mine), cast("OtherT | None", theirs)
 
     @classmethod
     def find_many(cls: type[RowT], keys: Iterable[Any]) -> Iterable[RowT]:

@@ -52,6 +52,7 @@ class UnitOfWork:
             "put": [],
             "update": [],
         }
+        self._claimed: set[tuple[str, str]] = set()
 
     def check(self, row: Table, condition: Condition, *, otherwise: Problem) -> None:
         """Require the condition of a row that is not written."""
@@ -84,12 +85,18 @@ class UnitOfWork:
         """Delete a row."""
         self._items["delete"].append((row.get_delete_kwargs_from_instance(condition=when), otherwise))
 
-    def claim(self, name: str, *, otherwise: Problem) -> None:
+    def claim(self, name: str, *, by: str = "", otherwise: Problem) -> None:
         """Let something happen once, for ever: whoever claims the same name later gets `otherwise`.
 
-        Names stand beside the ids of events and contain a slash, so that none is a handset's id.
+        With an owner (`by`), the same owner may claim it again. Names stand beside the ids of events and contain a
+        slash, so that none is a handset's id.
         """
-        self.put(EventIdRow(id=name, subject=name, fingerprint=""), unless_exists=otherwise)
+        if (name, by) in self._claimed:
+            return
+        self._claimed.add((name, by))
+        row = EventIdRow(id=name, subject=by or name, fingerprint="")
+        free = EventIdRow.id.does_not_exist()
+        self.put(row, when=free | (EventIdRow.subject == by) if by else free, otherwise=otherwise)
 
     def append(self, event: Event, *, content: str = "", refusal: str = "") -> None:
         """Append an event to the journal. Raises EventIdReused at commit if its id is known already.

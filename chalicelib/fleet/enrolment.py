@@ -12,7 +12,8 @@ from chalicelib.core.access import AccessRow, DeviceState
 from chalicelib.core.call import Call
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.errors import RequestInvalid
-from chalicelib.core.http_signatures import PublicKey, SignatureSettings
+from chalicelib.core.http_signatures import SignatureSettings
+from chalicelib.core.public_keys import PublicKey
 from chalicelib.core.transaction import retried, transaction
 from chalicelib.fleet import attestation, qr, rules
 from chalicelib.fleet.attestation import Assurance, AttestationPolicy, AttestationRefused

@@ -8,8 +8,8 @@ from typing import Annotated
 from msgspec import Meta
 
 from chalicelib.core.access import DeviceState
-from chalicelib.core.http_signatures import PublicKey
 from chalicelib.core.ids import UUID7_PATTERN
+from chalicelib.core.public_keys import PublicKey
 from chalicelib.core.schemas import Schema
 from chalicelib.fleet.attestation import Assurance
 from chalicelib.people.schemas import CarrierId, DepotId

@@ -23,3 +23,9 @@ def signature_required(item: str, announced: Announced | None) -> bool:
         return details.service[0] in SIGNED_SERVICES
     product = PRODUCT_CODES.get(announced.product if announced else item[:2])
     return bool(product and product.signature_required)
+
+
+def in_person(item: str, announced: Announced | None) -> bool:
+    """Whether the item is for the addressee alone (remise en main propre), by its product's code."""
+    product = PRODUCT_CODES.get(announced.product if announced else item[:2])
+    return bool(product and product.in_person)

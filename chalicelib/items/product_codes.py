@@ -18,7 +18,10 @@ class Family(enum.StrEnum):
 
 
 class ProductCode(NamedTuple):
-    """One row: what the code means and what the carrier owes for it."""
+    """One row: what the code means and what the carrier owes for it.
+
+    `in_person`: for the addressee alone (remise en main propre), so that no proxy covers it. No published code says so.
+    """
 
     code: str
     meaning: str
@@ -26,6 +29,7 @@ class ProductCode(NamedTuple):
     signature_required: bool | None = None
     out_of_home: bool | None = None
     confirmed: bool = True
+    in_person: bool = False
 
 
 _LETTER: Final = Family.REGISTERED_LETTER

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
+from chalicelib.core.clock import PARIS
 from chalicelib.core.events import Event
 from chalicelib.core.schemas import Schema, Sealed
+from chalicelib.items import terms
+from chalicelib.items.event_types import DELIVERED, HANDED_OVER, HELD, NOT_DELIVERED, REDIRECTED, RETURNED
 from chalicelib.items.schemas import (
     EVENT_TYPES,
     Announced,
     Announcement,
+    Cause,
     Corrected,
+    Held,
     HistoryEntry,
+    Holding,
+    HoldingState,
     ItemFact,
     ItemHistory,
+    NotDelivered,
     Scanned,
     Status,
     Step,
@@ -31,11 +39,12 @@ STATUS_OF_STEP = {
     Step.PRESENTED: Status.PRESENTED,
 }
 STATUS_OF_TYPE = {
-    "facteo.item.delivered": Status.DELIVERED,
-    "facteo.item.not-delivered": Status.NOT_DELIVERED,
-    "facteo.item.held": Status.HELD,
-    "facteo.item.returned": Status.RETURNED,
-    "facteo.item.redirected": Status.REDIRECTED,
+    DELIVERED: Status.DELIVERED,
+    HANDED_OVER: Status.DELIVERED,
+    NOT_DELIVERED: Status.NOT_DELIVERED,
+    HELD: Status.HELD,
+    RETURNED: Status.RETURNED,
+    REDIRECTED: Status.REDIRECTED,
 }
 NATIONWIDE = "carrier-support"
 """The role that answers for every depot: it corrects and reads whatever its scope says."""
@@ -80,24 +89,48 @@ def standing(events: Sequence[Event]) -> list[Event]:
     return [event for event in in_order(events) if event.id not in voided]
 
 
-def fold(item: str, events: Sequence[Event]) -> ItemHistory:
+def fold(item: str, events: Sequence[Event], today: date | None = None) -> ItemHistory:
     """The item's history and status.
 
     A corrected event counts for nothing. Delivered and returned are final: what is said to have happened later is
     kept and shown as a contradiction, and only another final fact changes the status. An announcement counts only
-    while nothing has happened.
+    while nothing has happened. Whether a held item is due for return is told only to whoever says which day it is.
     """
     ordered = in_order(events)
     voided = _voided(ordered)
     counting = standing(ordered)
     status, contradictions = _status(counting)
+    announced = _latest_announcement(counting)
+    agreed = [event for event in counting if event.id not in contradictions or STATUS_OF_TYPE.get(event.type) in FINAL]
     return ItemHistory(
         item=item,
         status=status,
         final=status in FINAL,
         events=tuple(_entry(event, voided.get(event.id)) for event in ordered),
         contradictions=contradictions,
-        announcement=_latest_announcement(counting),
+        announcement=announced,
+        holding=holding(agreed, terms.kind_of(item, announced), today),
+    )
+
+
+def holding(events: Sequence[Event], kind: terms.Kind, today: date | None) -> Holding | None:
+    """How long an item of that kind is held, by its standing events in order; None if it never was (article 5).
+
+    The days count from the first presentation in vain. A redirection ends the holding: what comes after it, at another
+    address, is presented and held anew.
+    """
+    stays = _stays(events)
+    held_at = [number for number, stay in enumerate(stays) if _held_in(stay)]
+    if not held_at:
+        return None
+    stay = stays[held_at[-1]]
+    presented_on = _presented_on(stay)
+    last_day = terms.last_day(presented_on, terms.TERMS[kind, _held_in(stay)[-1].body(Held).place])
+    return Holding(
+        presented_on=presented_on,
+        last_day=last_day,
+        return_due_on=last_day + timedelta(days=1),
+        state=_end_of(stay, went_on=stay is not stays[-1]) or _waiting(last_day, today),
     )
 
 
@@ -109,6 +142,51 @@ def depots_of(history: ItemHistory) -> list[str]:
     told = [entry.place for entry in reversed(history.events) if entry.device_time and entry.place.startswith(_DEPOT)]
     places = dict.fromkeys(told)
     return [place.removeprefix(_DEPOT) for place in places]
+
+
+def _stays(events: Sequence[Event]) -> list[list[Event]]:
+    """The events at each address at which the item was to be delivered, the redirections between them left out."""
+    stays: list[list[Event]] = [[]]
+    for event in events:
+        if event.type == REDIRECTED:
+            stays.append([])
+        else:
+            stays[-1].append(event)
+    return stays
+
+
+def _held_in(stay: Sequence[Event]) -> list[Event]:
+    return [event for event in stay if event.type == HELD]
+
+
+def _presented_on(stay: Sequence[Event]) -> date:
+    """The day of the first presentation in vain, or that on which the item was held if there was none before."""
+    absences = [event for event in stay if _is_absence(event)]
+    if absences and terms.LATER_PRESENTATION_RESTARTS:
+        return _day_of(absences[-1])
+    return _day_of(next(event for event in stay if event.type == HELD or event in absences))
+
+
+def _is_absence(event: Event) -> bool:
+    return event.type == NOT_DELIVERED and event.body(NotDelivered).cause is Cause.ABSENT
+
+
+def _day_of(event: Event) -> date:
+    return event.happened_at.astimezone(PARIS).date()
+
+
+def _end_of(stay: Sequence[Event], *, went_on: bool) -> HoldingState | None:
+    """How the holding ended. What was handed over after a return went to the sender."""
+    said = {event.type for event in stay}
+    if went_on:
+        return HoldingState.REDIRECTED
+    if RETURNED in said:
+        return HoldingState.RETURNED
+    return HoldingState.WITHDRAWN if said & {DELIVERED, HANDED_OVER} else None
+
+
+def _waiting(last_day: date, today: date | None) -> HoldingState:
+    return HoldingState.DUE_FOR_RETURN if today and today > last_day else HoldingState.HELD
 
 
 def _voided(events: Sequence[Event]) -> dict[str, str]:

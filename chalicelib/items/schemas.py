@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from chalicelib.core.ids import UUID7_PATTERN
 from chalicelib.core.schemas import END, Schema, Sealed
 
 ItemNumber = Annotated[str, Meta(pattern=r"^[0-9A-Z]{11,28}" + END)]
@@ -35,7 +36,7 @@ class Recipient(enum.StrEnum):
 
 
 class Cause(enum.StrEnum):
-    """Why an item was not delivered."""
+    """Why an item was not delivered, or why it goes back."""
 
     ABSENT = "absent"
     NO_ACCESS = "no-access"
@@ -47,6 +48,15 @@ class Cause(enum.StrEnum):
     REFUSED_LATE = "refused-late"
     REFUSED_PAYMENT = "refused-payment"
     NOT_FOUND = "not-found"
+    NOT_COLLECTED = "not-collected"
+    POSTE_RESTANTE_EXPIRED = "poste-restante-expired"
+    DECEASED = "deceased"
+    MOVED = "moved"
+    FORWARDING_EXPIRED = "forwarding-expired"
+    FORWARDING_FORBIDDEN = "forwarding-forbidden"
+    BOX_NOT_EMPTIED = "box-not-emptied"
+    OUTSIDE_DISTRICT = "outside-district"
+    SENDER_REQUEST = "sender-request"
 
 
 class HeldAt(enum.StrEnum):
@@ -138,6 +148,48 @@ class Delivered(Schema, frozen=True):
     recipient: Recipient = Recipient.ADDRESSEE
 
 
+class Capacity(enum.StrEnum):
+    """As whom somebody received an item against signature."""
+
+    ADDRESSEE = "addressee"
+    HOLDER = "holder"
+
+
+class ProxyUsed(Schema, frozen=True):
+    """The proxy by which a holder received, in the revision that the handset knew."""
+
+    id: Annotated[str, Meta(pattern=r"^[0-9A-Za-z-]{8,40}" + END)]
+    revision: Annotated[int, Meta(ge=1)]
+
+
+class EarlierProof(Schema, frozen=True):
+    """The handing over at which the same carrier saw the same person's document at the same address (article 4-1)."""
+
+    item: ItemNumber
+    event: Annotated[str, Meta(pattern=UUID7_PATTERN)]
+
+
+class HandedOver(Schema, frozen=True):
+    """`facteo.item.handed-over`: handed over against signature. Who received is sealed under the key of this proof.
+
+    `act` is the act of signing, which may be of several `items`; `drawing` names the strokes. The key's subject is
+    `proof/<id of the event>`.
+    """
+
+    barcode: Barcode
+    act: str
+    items: tuple[str, ...]
+    procedure: str
+    version: int
+    recipient: Capacity
+    proxy: ProxyUsed | None
+    earlier: EarlierProof | None
+    delivered_on: date
+    presented_on: date | None
+    drawing: str | None
+    signed: Sealed
+
+
 class NotDelivered(Schema, frozen=True):
     """`facteo.item.not-delivered`: an attempt that failed, and why."""
 
@@ -146,7 +198,7 @@ class NotDelivered(Schema, frozen=True):
 
 
 class Held(Schema, frozen=True):
-    """`facteo.item.held`: kept for the addressee (instance), until the given day where it is known."""
+    """`facteo.item.held`: kept for the addressee (instance). `until` is the last day that the customer was told."""
 
     barcode: Barcode
     place: HeldAt
@@ -160,10 +212,21 @@ class Returned(Schema, frozen=True):
     cause: Cause
 
 
+class RedirectionUsed(Schema, frozen=True):
+    """The contract by which an item was redirected, in the revision that the handset knew."""
+
+    id: Annotated[str, Meta(pattern=r"^[0-9A-Za-z-]{8,40}" + END)]
+    revision: Annotated[int, Meta(ge=1)]
+
+
 class Redirected(Schema, frozen=True):
-    """`facteo.item.redirected`: forwarded to another address at the addressee's request (réexpédition)."""
+    """`facteo.item.redirected`: forwarded to another address at the addressee's request (réexpédition).
+
+    `redirection` is the contract, where there is one; the event's snapshot says what else the handset knew.
+    """
 
     barcode: Barcode
+    redirection: RedirectionUsed | None = None
 
 
 class Corrected(Schema, frozen=True):
@@ -173,12 +236,13 @@ class Corrected(Schema, frozen=True):
     reason: Annotated[str, Meta(min_length=3, max_length=200)]
 
 
-ItemFact = Announced | Scanned | Delivered | NotDelivered | Held | Returned | Redirected | Corrected
+ItemFact = Announced | Scanned | Delivered | HandedOver | NotDelivered | Held | Returned | Redirected | Corrected
 
 EVENT_TYPES: dict[str, type[Schema]] = {
     "facteo.item.announced": Announced,
     "facteo.item.scanned": Scanned,
     "facteo.item.delivered": Delivered,
+    "facteo.item.handed-over": HandedOver,
     "facteo.item.not-delivered": NotDelivered,
     "facteo.item.held": Held,
     "facteo.item.returned": Returned,
@@ -218,8 +282,31 @@ class HistoryEntry(Schema, frozen=True):
     flags: tuple[str, ...] = ()
 
 
+class HoldingState(enum.StrEnum):
+    """What became of a held item: it waits, its term is over, somebody has it, or it went on elsewhere."""
+
+    HELD = "held"
+    DUE_FOR_RETURN = "due-for-return"
+    WITHDRAWN = "withdrawn"
+    RETURNED = "returned"
+    REDIRECTED = "redirected"
+
+
+class Holding(Schema, frozen=True):
+    """How long an item waits (or waited) for its addressee, in days of Paris; `last_day` still counts.
+
+    It is worked out from what happened. What the customer was told stands in the event's own `until`.
+    """
+
+    presented_on: date
+    last_day: date
+    return_due_on: date
+    state: HoldingState
+
+
 class ItemHistory(Schema, frozen=True):
-    """Everything known of an item. `contradictions` holds ids of events that came after a final one."""
+    """Everything known of an item. `contradictions` holds ids of events that came after a final one; `holding` is None
+    for an item that was never held."""
 
     item: str
     status: Status
@@ -228,3 +315,4 @@ class ItemHistory(Schema, frozen=True):
     contradictions: tuple[str, ...] = ()
     announcement: Announced | None = None
     addressee: Addressee | None = None
+    holding: Holding | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, time
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import msgspec
 from chalicelib.core import clock, events, ids, journal, keyring
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.errors import ChangedMeanwhile, Conflict, NotFound, Problem
+from chalicelib.core.facts import HandsetFact
 from chalicelib.core.intake import Taken, in_chunks
 from chalicelib.core.journal import EventIdRow
 from chalicelib.core.schemas import Schema
@@ -25,6 +27,7 @@ from chalicelib.items.schemas import (
     Announced,
     Announcement,
     Corrected,
+    HandedOver,
     ItemHistory,
 )
 from chalicelib.items.tables import ItemRow
@@ -37,13 +40,6 @@ _ANNOUNCEMENTS_PER_TRANSACTION = MAX_ITEMS // _ROWS_PER_ANNOUNCEMENT
 class UnknownIdentifier(Problem):
     status = 422
     title = "The barcode is not the number of an item"
-
-
-class HandsetFact(msgspec.Struct, frozen=True):
-    """A type of event that handsets may send: its body, and the subject that such a body speaks of."""
-
-    body: type[Schema]
-    subject_of: Callable[[Schema], str]
 
 
 class Fresh(NamedTuple):
@@ -69,7 +65,7 @@ def read(item: str) -> ItemHistory:
     found = journal.read(rules.subject_of(item))
     if not found:
         raise NotFound(f"Nothing is known of the item {item}.")
-    return rules.fold(item, found)
+    return rules.fold(item, found, clock.today())
 
 
 def with_addressee(history: ItemHistory) -> ItemHistory:
@@ -82,6 +78,17 @@ def with_addressee(history: ItemHistory) -> ItemHistory:
     except keyring.KeyGone:
         return history
     return msgspec.structs.replace(history, addressee=addressee)
+
+
+def addressed(item: str) -> tuple[Announced, Addressee | None] | None:
+    """What was announced of an item and, as long as it can be read, to whom: one call. None if nothing was."""
+    key, row = keyring.key_beside(rules.subject_of(item), ItemRow, item)
+    if row is None:
+        return None
+    announced = msgspec.json.decode(row.announced, type=Announced)
+    with suppress(keyring.KeyGone):
+        return announced, key.open(announced.addressee, Addressee) if key else None
+    return announced, None
 
 
 def correct(item: str, correction: Corrected, *, by: StaffMember, correlation_id: str) -> ItemHistory:
@@ -103,18 +110,18 @@ def _correct(item: str, correction: Corrected, by: StaffMember, correlation_id: 
         raise Conflict("A correction is not corrected; send the event that did happen.")
     if rules.NATIONWIDE not in by.roles:
         people.require_depot(by, corrected.place.removeprefix("depot/"))
-    history = rules.fold(item, found)
+    history = rules.fold(item, found, clock.today())
     if any(entry.voided_by for entry in history.events if entry.id == correction.corrects):
         return history
     event = events.make(CORRECTED, subject, correction, actor=by.actor, correlation_id=correlation_id)
     with transaction() as work:
         work.claim(f"corrected/{corrected.id}", otherwise=ChangedMeanwhile("It was corrected at the same time."))
         work.append(event)
-    return rules.fold(item, [*found, event])
+    return rules.fold(item, [*found, event], clock.today())
 
 
-def _scanned_subject(body: Schema) -> str:
-    """The item whose barcode was read."""
+def scanned_subject(body: Schema) -> str:
+    """The item whose barcode was read. Raises UnknownIdentifier."""
     barcode = body.barcode  # type: ignore[attr-defined]
     try:
         found = identifiers.parse(barcode.raw, symbology=barcode.symbology)
@@ -126,11 +133,11 @@ def _scanned_subject(body: Schema) -> str:
 
 
 HANDSET_FACTS: Mapping[str, HandsetFact] = {
-    event_type: HandsetFact(body, _scanned_subject)
+    event_type: HandsetFact(body=body, subject_of=scanned_subject)
     for event_type, body in EVENT_TYPES.items()
-    if body not in (Announced, Corrected)
+    if body not in (Announced, Corrected, HandedOver)
 }
-"""What a carrier's handset may say of an item. Announcements come from senders only."""
+"""What a carrier's handset may say of an item in plain words. Announcements come from senders only."""
 
 
 def _announce(chunk: Sequence[Announcement], actor: str, correlation_id: str) -> list[Taken]:

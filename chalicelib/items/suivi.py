@@ -16,7 +16,7 @@ from msgspec import UNSET, UnsetType
 
 from chalicelib.core.clock import PARIS
 from chalicelib.core.schemas import Schema
-from chalicelib.items.event_types import ANNOUNCED, DELIVERED, DISCRIMINATOR, HELD, RETURNED
+from chalicelib.items.event_types import ANNOUNCED, DELIVERED, DISCRIMINATOR, HANDED_OVER, HELD, RETURNED
 from chalicelib.items.identifiers import Identifier, IdentifierRefused, Kind, S10Details, parse
 from chalicelib.items.schemas import EVENT_TYPES, HeldAt, HistoryEntry, ItemHistory, Recipient, Status
 from chalicelib.items.suivi_codes import (
@@ -157,7 +157,7 @@ def _row_of(entry: HistoryEntry, facts: _Facts, earlier: Sequence[_Shown]) -> Ro
 
     A delivery that follows a return is one to the sender. An announcement is news only while nothing is.
     """
-    if entry.type == DELIVERED and any(one.entry.type == RETURNED for one in earlier):
+    if entry.type in _DELIVERIES and any(one.entry.type == RETURNED for one in earlier):
         return DELIVERED_BACK
     if entry.type == ANNOUNCED and earlier:
         return None
@@ -166,7 +166,8 @@ def _row_of(entry: HistoryEntry, facts: _Facts, earlier: Sequence[_Shown]) -> Ro
     return row if row and row.code else None
 
 
-_FINAL_TYPES: Final = frozenset({DELIVERED, RETURNED})
+_DELIVERIES: Final = frozenset({DELIVERED, HANDED_OVER})
+_FINAL_TYPES: Final = _DELIVERIES | {RETURNED}
 
 
 def _shown(history: ItemHistory) -> tuple[_Shown, ...]:

@@ -12,6 +12,7 @@ from chalicelib.items.event_types import (
     ANNOUNCED,
     CORRECTED,
     DELIVERED,
+    HANDED_OVER,
     HELD,
     NOT_DELIVERED,
     REDIRECTED,
@@ -19,7 +20,7 @@ from chalicelib.items.event_types import (
     SCANNED,
 )
 from chalicelib.items.identifiers import Kind
-from chalicelib.items.schemas import Cause, HeldAt, Recipient, Status, Step
+from chalicelib.items.schemas import Capacity, Cause, HeldAt, Recipient, Status, Step
 
 FRENCH: Final = "fr_FR"
 ENGLISH: Final = "en_GB"
@@ -86,7 +87,10 @@ CODES: Final = {row.code: row for row in _CODES}
 
 
 class Row(NamedTuple):
-    """One canonical fact: its code (empty: not shown) and the sentence that a customer reads."""
+    """One canonical fact: its code (empty: not shown) and the sentence that a customer reads.
+
+    A delivery has one code, whoever received: only the sentence tells the holder of a proxy apart.
+    """
 
     event_type: str
     value: str
@@ -96,6 +100,83 @@ class Row(NamedTuple):
 
 _HIDDEN: Final = Label("", "")
 _DELIVERED: Final = Label("Votre envoi a été livré.", "Your item has been delivered.")
+
+_FAILED: Final = {
+    Cause.ABSENT: Label(
+        "Le destinataire était absent : votre envoi n'a pas pu être remis.",
+        "Nobody was in, so your item could not be delivered.",
+    ),
+    Cause.NO_ACCESS: Label(
+        "Le facteur n'a pas pu accéder à l'adresse : votre envoi n'a pas pu être remis.",
+        "The carrier could not get to the address, so your item could not be delivered.",
+    ),
+    Cause.ADDRESS_INCOMPLETE: Label(
+        "L'adresse est incomplète : votre envoi n'a pas pu être remis.",
+        "The address is incomplete, so your item could not be delivered.",
+    ),
+    Cause.ADDRESS_INFORMATION_MISSING: Label(
+        "Une information manque dans l'adresse : votre envoi n'a pas pu être remis.",
+        "Something is missing in the address, so your item could not be delivered.",
+    ),
+    Cause.UNKNOWN_AT_ADDRESS: Label(
+        "Le destinataire est inconnu à cette adresse : votre envoi n'a pas pu être remis.",
+        "The addressee is not known at this address, so your item could not be delivered.",
+    ),
+    Cause.REFUSED: Label("L'envoi a été refusé.", "The item was refused."),
+    Cause.REFUSED_DAMAGED: Label(
+        "L'envoi a été refusé car il était abîmé.",
+        "The item was refused because it was damaged.",
+    ),
+    Cause.REFUSED_LATE: Label(
+        "L'envoi a été refusé car il arrivait trop tard.",
+        "The item was refused because it came too late.",
+    ),
+    Cause.REFUSED_PAYMENT: Label(
+        "L'envoi a été refusé : la somme due à la livraison n'a pas été réglée.",
+        "The item was refused: the amount due on delivery was not paid.",
+    ),
+    Cause.NOT_FOUND: Label(
+        "Votre envoi n'a pas été retrouvé au moment de le livrer. Nous le recherchons.",
+        "Your item could not be found when it was due. We are looking for it.",
+    ),
+    Cause.NOT_COLLECTED: Label(
+        "L'envoi n'a pas été retiré dans le délai de conservation.",
+        "The item was not collected in the time for which it was kept.",
+    ),
+    Cause.POSTE_RESTANTE_EXPIRED: Label(
+        "L'envoi en poste restante n'a pas été retiré dans le délai de conservation.",
+        "The item was not collected from poste restante in the time for which it was kept.",
+    ),
+    Cause.DECEASED: Label(
+        "Votre envoi n'a pas pu être remis à son destinataire.",
+        "Your item could not be delivered to its addressee.",
+    ),
+    Cause.MOVED: Label(
+        "Le destinataire n'habite pas à l'adresse indiquée : votre envoi n'a pas pu être remis.",
+        "The addressee does not live at this address, so your item could not be delivered.",
+    ),
+    Cause.FORWARDING_EXPIRED: Label(
+        "Le destinataire n'habite plus à l'adresse indiquée et sa réexpédition a pris fin.",
+        "The addressee no longer lives at this address, and forwarding has ended.",
+    ),
+    Cause.FORWARDING_FORBIDDEN: Label(
+        "Le destinataire n'habite plus à l'adresse indiquée et cet envoi ne peut pas être réexpédié.",
+        "The addressee no longer lives at this address, and this item may not be forwarded.",
+    ),
+    Cause.BOX_NOT_EMPTIED: Label(
+        "La boîte du destinataire est pleine : votre envoi n'a pas pu être remis.",
+        "The addressee's box is full, so your item could not be delivered.",
+    ),
+    Cause.OUTSIDE_DISTRICT: Label(
+        "L'adresse n'est pas desservie par cette tournée : votre envoi n'a pas pu être remis.",
+        "The address is not on this carrier's round, so your item could not be delivered.",
+    ),
+    Cause.SENDER_REQUEST: Label(
+        "L'expéditeur a demandé le retour de l'envoi.",
+        "The sender has asked for the item back.",
+    ),
+}
+"""What a customer reads of each failed attempt. Of a death nobody who knows the number is told."""
 
 _ROWS: Final = (
     Row(
@@ -147,81 +228,21 @@ _ROWS: Final = (
         Label("Votre envoi a été remis à un voisin.", "Your item has been left with a neighbour."),
     ),
     Row(
-        NOT_DELIVERED,
-        Cause.ABSENT,
-        "ND1",
+        HANDED_OVER,
+        Capacity.ADDRESSEE,
+        "DI1",
+        Label("Votre envoi a été remis à son destinataire.", "Your item has been handed to its addressee."),
+    ),
+    Row(
+        HANDED_OVER,
+        Capacity.HOLDER,
+        "DI1",
         Label(
-            "Le destinataire était absent : votre envoi n'a pas pu être remis.",
-            "Nobody was in, so your item could not be delivered.",
+            "Votre envoi a été remis à une personne mandatée par le destinataire.",
+            "Your item has been handed to a person whom the addressee authorised.",
         ),
     ),
-    Row(
-        NOT_DELIVERED,
-        Cause.NO_ACCESS,
-        "ND1",
-        Label(
-            "Le facteur n'a pas pu accéder à l'adresse : votre envoi n'a pas pu être remis.",
-            "The carrier could not get to the address, so your item could not be delivered.",
-        ),
-    ),
-    Row(
-        NOT_DELIVERED,
-        Cause.ADDRESS_INCOMPLETE,
-        "ND1",
-        Label(
-            "L'adresse est incomplète : votre envoi n'a pas pu être remis.",
-            "The address is incomplete, so your item could not be delivered.",
-        ),
-    ),
-    Row(
-        NOT_DELIVERED,
-        Cause.ADDRESS_INFORMATION_MISSING,
-        "ND1",
-        Label(
-            "Une information manque dans l'adresse : votre envoi n'a pas pu être remis.",
-            "Something is missing in the address, so your item could not be delivered.",
-        ),
-    ),
-    Row(
-        NOT_DELIVERED,
-        Cause.UNKNOWN_AT_ADDRESS,
-        "ND1",
-        Label(
-            "Le destinataire est inconnu à cette adresse : votre envoi n'a pas pu être remis.",
-            "The addressee is not known at this address, so your item could not be delivered.",
-        ),
-    ),
-    Row(NOT_DELIVERED, Cause.REFUSED, "ND1", Label("L'envoi a été refusé.", "The item was refused.")),
-    Row(
-        NOT_DELIVERED,
-        Cause.REFUSED_DAMAGED,
-        "ND1",
-        Label("L'envoi a été refusé car il était abîmé.", "The item was refused because it was damaged."),
-    ),
-    Row(
-        NOT_DELIVERED,
-        Cause.REFUSED_LATE,
-        "ND1",
-        Label("L'envoi a été refusé car il arrivait trop tard.", "The item was refused because it came too late."),
-    ),
-    Row(
-        NOT_DELIVERED,
-        Cause.REFUSED_PAYMENT,
-        "ND1",
-        Label(
-            "L'envoi a été refusé : la somme due à la livraison n'a pas été réglée.",
-            "The item was refused: the amount due on delivery was not paid.",
-        ),
-    ),
-    Row(
-        NOT_DELIVERED,
-        Cause.NOT_FOUND,
-        "ND1",
-        Label(
-            "Votre envoi n'a pas été retrouvé au moment de le livrer. Nous le recherchons.",
-            "Your item could not be found when it was due. We are looking for it.",
-        ),
-    ),
+    *(Row(NOT_DELIVERED, cause, "ND1", label) for cause, label in _FAILED.items()),
     Row(
         HELD,
         HeldAt.POST_OFFICE,

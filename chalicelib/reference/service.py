@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import hashlib
 import html
 import re
 from pathlib import Path
@@ -56,8 +57,9 @@ def description() -> dict[str, Any]:
     """The OpenAPI document of every endpoint."""
     from chalicelib.core import openapi  # noqa: PLC0415 - readers of the description need it, and nobody else
     from chalicelib.core.endpoint import REGISTRY  # noqa: PLC0415
+    from chalicelib.reference.shapes import BEHIND  # noqa: PLC0415
 
-    return openapi.document(REGISTRY.values())
+    return openapi.document(REGISTRY.values(), BEHIND)
 
 
 def readable() -> str:
@@ -69,6 +71,13 @@ def file(name: File) -> tuple[str, str]:
     """A file that the pages need: its text and its media type."""
     path, media = _FILES[name]
     return (_HERE / path).read_text(encoding="utf-8"), media
+
+
+@functools.cache
+def etag_of(name: File) -> str:
+    """The ETag of a file: weak, since it is also sent compressed (RFC 9110, section 8.8.1)."""
+    path, _ = _FILES[name]
+    return f'W/"{hashlib.sha256((_HERE / path).read_bytes()).hexdigest()[:32]}"'
 
 
 def problem_page(slug: str) -> str:

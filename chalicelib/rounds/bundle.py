@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from typing import Any
 
 import msgspec
 
@@ -16,6 +17,10 @@ from chalicelib.items import handover
 from chalicelib.items import rules as item_rules
 from chalicelib.items.schemas import Addressee, Announced
 from chalicelib.people import lookup as people
+from chalicelib.proxies import service as proxies
+from chalicelib.proxies.carried import CarriedProxy
+from chalicelib.redirections import lookups as redirections
+from chalicelib.redirections.carried import CarriedRedirection
 from chalicelib.rounds import rules
 from chalicelib.rounds.parts import BundlePart
 from chalicelib.rounds.schemas import Bundle, BundleItem, BundleTaken, Round
@@ -35,7 +40,7 @@ class ItemsPart:
 
     name = "items"
 
-    def collect(self, of: Round) -> Sequence[BundleItem]:
+    def collect(self, of: Round, items: Sequence[BundleItem]) -> Sequence[BundleItem]:
         """One query for each MiB of places, and one call for each 100 items' keys."""
         told = [(place, _announced(place)) for place in places_on(of.depot, of.route)]
         due = [(place, said) for place, said in told if rules.is_due(said, seen=bool(place.seen), today=of.day)]
@@ -47,8 +52,36 @@ class ItemsPart:
         return tuple(item.item for item in collected if isinstance(item, BundleItem))
 
 
-PARTS: tuple[BundlePart, ...] = (ItemsPart(),)
-"""What goes into a bundle: a feature adds its part here, and a field of its name to the Bundle."""
+class ProxiesPart:
+    """The proxies at the addresses of the items, those that are valid now."""
+
+    name = "proxies"
+
+    def collect(self, of: Round, items: Sequence[BundleItem]) -> Sequence[CarriedProxy]:
+        """One call for each 100 addresses."""
+        return proxies.carried({item.item: item.addressee for item in items if item.addressee})
+
+    def ids(self, collected: Sequence[Schema]) -> tuple[str, ...]:
+        """The proxies, in the revisions that were taken along."""
+        return tuple(f"proxy/{one.id}@{one.revision}" for one in collected if isinstance(one, CarriedProxy))
+
+
+class RedirectionsPart:
+    """The redirections at the addresses of the items, those that are active now."""
+
+    name = "redirections"
+
+    def collect(self, of: Round, items: Sequence[BundleItem]) -> Sequence[CarriedRedirection]:
+        """One call for each 100 addresses."""
+        return redirections.carried({item.item: item.addressee for item in items if item.addressee})
+
+    def ids(self, collected: Sequence[Schema]) -> tuple[str, ...]:
+        """The redirections, in the revisions that were taken along."""
+        return tuple(f"redirection/{one.id}@{one.revision}" for one in collected if isinstance(one, CarriedRedirection))
+
+
+PARTS: tuple[BundlePart, ...] = (ItemsPart(), ProxiesPart(), RedirectionsPart())
+"""What goes into a bundle, items first: a feature adds its part here, and a field of its name to the Bundle."""
 
 
 def bundle_for(carrier: str, *, actor: str, correlation_id: str) -> tuple[Bundle, str]:
@@ -61,11 +94,13 @@ def bundle_for(carrier: str, *, actor: str, correlation_id: str) -> tuple[Bundle
     if duty is None:
         raise NoRoundToday("The roster has no round for you today; ask your depot.")
     of = Round(depot=duty.depot, route=duty.route, day=today)
-    collected = {part.name: tuple(part.collect(of)) for part in PARTS}
+    collected: dict[str, tuple[Any, ...]] = {}
+    for part in PARTS:
+        collected[part.name] = tuple(part.collect(of, collected.get(ItemsPart.name, ())))
     etag = f'"{_fingerprint(collected, today)}"'
     named = tuple(name for part in PARTS for name in part.ids(collected[part.name]))
     snapshot = retried(lambda: _snapshot(of, etag, named, actor, correlation_id))
-    return Bundle(round=of, snapshot=snapshot, server_time=clock.now(), **collected), etag  # type: ignore[arg-type]
+    return Bundle(round=of, snapshot=snapshot, server_time=clock.now(), **collected), etag
 
 
 def _fingerprint(collected: Mapping[str, Sequence[Schema]], day: date) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from chalicelib.core.schemas import Schema
-from chalicelib.rounds.schemas import Round
+from chalicelib.rounds.schemas import BundleItem, Round
 
 
 class BundlePart(Protocol):
@@ -14,8 +14,11 @@ class BundlePart(Protocol):
 
     name: str
 
-    def collect(self, of: Round) -> Sequence[Schema]:
-        """What the carrier of this round takes along, in a stable order: equal contents give an equal ETag."""
+    def collect(self, of: Round, items: Sequence[BundleItem]) -> Sequence[Schema]:
+        """What the carrier of this round takes along, in a stable order: equal contents give an equal ETag.
+
+        `items` are those that were collected before it.
+        """
 
     def ids(self, collected: Sequence[Schema]) -> tuple[str, ...]:
         """The ids of what was collected, for the journal: no personal data."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from chalice.app import Blueprint
 
 from chalicelib.core.access import Handset, handset, staff
@@ -15,7 +17,7 @@ from chalicelib.people import lookup as people
 from chalicelib.people.schemas import DepotId
 from chalicelib.rounds import bundle, service
 from chalicelib.rounds.bundle import NoRoundToday
-from chalicelib.rounds.schemas import Bundle, Place, PlacedItems, Placement
+from chalicelib.rounds.schemas import Bundle, HeldItems, Place, PlacedItems, Placement
 
 routes = Blueprint(__name__)
 
@@ -24,6 +26,12 @@ class Page(Schema, frozen=True):
     """Where to go on reading: the `after` of the page before."""
 
     after: str | None = None
+
+
+class HeldPage(Page, frozen=True):
+    """`until`: only items whose last day is that day or an earlier one. Until yesterday: those that go back today."""
+
+    until: date | None = None
 
 
 @endpoint(
@@ -48,6 +56,13 @@ def unsorted(depot: DepotId, query: Page, who: StaffMember) -> PlacedItems:
     """The depot's items that are on no route."""
     people.require_depot(who, depot)
     return service.unsorted(depot, query.after)
+
+
+@endpoint(routes, "GET /v1/depots/{depot}/held", allow=staff("depot-manager"), problems=[NotFound])
+def held(depot: DepotId, query: HeldPage, who: StaffMember) -> HeldItems:
+    """The depot's held items, the first to go back to their senders first."""
+    people.require_depot(who, depot)
+    return service.held(depot, query.until, query.after)
 
 
 @endpoint(

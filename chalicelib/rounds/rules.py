@@ -9,10 +9,10 @@ from chalicelib.addresses.rules import house_and_street
 from chalicelib.core.events import Event
 from chalicelib.items import rules as item_rules
 from chalicelib.items.schemas import Addressee, Announced, Scanned, Status, Step
-from chalicelib.rounds.schemas import LAST_HOUSE, Parity, Place, Placement, PlanLine
+from chalicelib.rounds.schemas import HELD, LAST_HOUSE, NO_DEPOT, Parity, Place, Placement, PlanLine
 
 OFF_THE_ROUTE = frozenset({Status.DELIVERED, Status.RETURNED, Status.HELD, Status.REDIRECTED})
-"""A carrier has nothing more to do with an item in one of these states."""
+"""A carrier has nothing more to do with an item in one of these states. A held one lies at its depot."""
 
 EXPECTED_FOR = timedelta(days=14)
 
@@ -36,6 +36,13 @@ def place_of(events: Sequence[Event], by_plan: Place | None) -> Place | None:
         return said[0] if said else None
     depot = arrived.place.removeprefix("depot/")
     return next((place for place in said if place.depot == depot), Place(depot=depot))
+
+
+def held_at(events: Sequence[Event]) -> Place:
+    """Where a held item lies, from its standing events: with the depot that held it, or where staff put it since."""
+    told = (event.place for event in reversed(events) if event.type in {"facteo.item.held", "facteo.item.placed"})
+    place = next(told, "")
+    return Place(depot=place.removeprefix("depot/") if place.startswith("depot/") else NO_DEPOT, route=HELD)
 
 
 def is_due(announced: Announced | None, *, seen: bool, today: date) -> bool:

@@ -11,6 +11,8 @@ from msgspec import Meta
 from chalicelib.core.schemas import END, Schema
 from chalicelib.items.schemas import Addressee
 from chalicelib.people.schemas import DepotId, RouteId
+from chalicelib.proxies.carried import CarriedProxy
+from chalicelib.redirections.carried import CarriedRedirection
 
 Rank = Annotated[int, Meta(ge=0, le=999_999)]
 LAST_HOUSE = 99_999
@@ -21,6 +23,9 @@ NO_DEPOT = "NONE"
 
 UNSORTED = "unsorted"
 """The route of a depot's items that no line of the plan knows. Routes have no lower-case letters."""
+
+HELD = "held"
+"""The route of a depot's items that wait for their addressees."""
 
 
 class Parity(enum.StrEnum):
@@ -95,6 +100,22 @@ class PlacedItems(Schema, frozen=True):
     after: str | None = None
 
 
+class HeldItem(Schema, frozen=True):
+    """An item that waits for its addressee: its last day, and from which day on it goes back to its sender."""
+
+    item: str
+    presented_on: date
+    last_day: date
+    return_due_on: date
+
+
+class HeldItems(Schema, frozen=True):
+    """A depot's held items, the first to go back first, and where to go on reading."""
+
+    items: tuple[HeldItem, ...]
+    after: str | None = None
+
+
 class Round(Schema, frozen=True):
     """One carrier's work on one day."""
 
@@ -127,6 +148,8 @@ class Bundle(Schema, frozen=True):
     snapshot: int
     server_time: datetime
     items: tuple[BundleItem, ...]
+    proxies: tuple[CarriedProxy, ...] = ()
+    redirections: tuple[CarriedRedirection, ...] = ()
 
 
 class BundleTaken(Schema, frozen=True):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
+from itertools import takewhile
 
 import msgspec
 from pynamodb.expressions.condition import Condition
@@ -13,10 +15,20 @@ from chalicelib.core.errors import ChangedMeanwhile, NotFound
 from chalicelib.core.events import Event
 from chalicelib.core.transaction import UnitOfWork, retried, transaction
 from chalicelib.items import rules as item_rules
-from chalicelib.items.schemas import Announced, ItemHistory, Status
+from chalicelib.items.schemas import Holding, ItemHistory, Status
 from chalicelib.people import lookup as people
 from chalicelib.rounds import plan, rules
-from chalicelib.rounds.schemas import NO_DEPOT, UNSORTED, Place, PlacedItem, PlacedItems, Placement
+from chalicelib.rounds.schemas import (
+    HELD,
+    NO_DEPOT,
+    UNSORTED,
+    HeldItem,
+    HeldItems,
+    Place,
+    PlacedItem,
+    PlacedItems,
+    Placement,
+)
 from chalicelib.rounds.tables import PlaceRow
 
 PAGE = 100
@@ -38,11 +50,29 @@ def place_by_hand(item: str, placement: Placement, *, by: StaffMember, correlati
 
 def unsorted(depot: str, after: str | None) -> PlacedItems:
     """A page of the depot's items that are on no route: one query."""
+    rows, further = _page(depot, UNSORTED, after)
+    return PlacedItems(items=tuple(PlacedItem(item=row.item, place=Place(depot=depot)) for row in rows), after=further)
+
+
+def held(depot: str, until: date | None, after: str | None) -> HeldItems:
+    """A page of the depot's held items whose last day is `until` or before, the first to go back first: one query."""
+    rows, further = _page(depot, HELD, after)
+    items = [_held_item(row) for row in rows]
+    wanted = tuple(takewhile(lambda one: until is None or one.last_day <= until, items))
+    return HeldItems(items=wanted, after=further if len(wanted) == len(items) else None)
+
+
+def _page(depot: str, route: str, after: str | None) -> tuple[list[PlaceRow], str | None]:
+    """A page of the items on a route, and after which position the next one begins, if there may be one."""
     start = PlaceRow.position > after if after else None
-    rows = list(PlaceRow.query(f"{depot}/{UNSORTED}", start, index_name="by-route", limit=PAGE))
-    return PlacedItems(
-        items=tuple(PlacedItem(item=row.item, place=Place(depot=depot)) for row in rows),
-        after=rows[-1].position if len(rows) == PAGE else None,
+    rows = list(PlaceRow.query(f"{depot}/{route}", start, index_name="by-route", limit=PAGE))
+    return rows, rows[-1].position if len(rows) == PAGE else None
+
+
+def _held_item(row: PlaceRow) -> HeldItem:
+    days = msgspec.json.decode(row.holding, type=Holding)
+    return HeldItem(
+        item=row.item, presented_on=days.presented_on, last_day=days.last_day, return_due_on=days.return_due_on
     )
 
 
@@ -55,7 +85,7 @@ def _settle(item: str, coming: Sequence[Event]) -> Place | None:
     former = PlaceRow.find(f"item/{item}", "place")
     known = [*journal.read(item_rules.subject_of(item)), *coming]
     history = item_rules.fold(item, known)
-    place = None if history.status in rules.OFF_THE_ROUTE else _place(item, known, history.announcement)
+    place = _place(item, known, history)
     row = _row(item, place, history)
     if coming or not _same(former, row):
         with transaction() as work:
@@ -65,8 +95,12 @@ def _settle(item: str, coming: Sequence[Event]) -> Place | None:
     return place
 
 
-def _place(item: str, known: Sequence[Event], announcement: Announced | None) -> Place | None:
-    by_plan = plan.place_of(item, announcement) if announcement else None
+def _place(item: str, known: Sequence[Event], history: ItemHistory) -> Place | None:
+    if history.status is Status.HELD:
+        return rules.held_at(item_rules.standing(known))
+    if history.status in rules.OFF_THE_ROUTE:
+        return None
+    by_plan = plan.place_of(item, history.announcement) if history.announcement else None
     return rules.place_of(item_rules.standing(known), by_plan)
 
 
@@ -108,13 +142,17 @@ def _row(item: str, place: Place | None, history: ItemHistory) -> PlaceRow:
         row.position = f"{place.rank:06}/{item}"
         row.announced = msgspec.json.encode(history.announcement).decode() if history.announcement else None
         row.seen = history.status is not Status.ANNOUNCED
+    if place is not None and place.route == HELD and history.holding is not None:
+        row.position = f"{history.holding.last_day}/{item}"
+        row.holding = msgspec.json.encode(history.holding).decode()
     return row
 
 
 def _same(former: PlaceRow | None, row: PlaceRow) -> bool:
     if former is None:
         return row.route is None
-    return all(getattr(former, name) == getattr(row, name) for name in ("route", "position", "announced", "seen"))
+    told = ("route", "position", "announced", "seen", "holding")
+    return all(getattr(former, name) == getattr(row, name) for name in told)
 
 
 def _replace(work: UnitOfWork, former: PlaceRow | None, row: PlaceRow) -> None:

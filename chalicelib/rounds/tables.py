@@ -50,6 +50,7 @@ class PlanRow(RoundsRow):
 class PlaceRow(RoundsRow):
     """Where an item lies, under `item/<number>`: `route` is `<depot>/<route>`, `position` begins with its rank.
 
+    A held item lies on its depot's route `held`; its position begins with its last day, `holding` says all of its days.
     `seen`: the post has had it in hand. The row stays when the item has left its route: `revision` shows that
     something changed meanwhile.
     """
@@ -61,6 +62,7 @@ class PlaceRow(RoundsRow):
     revision = NumberAttribute()
     announced = UnicodeAttribute(null=True)
     seen = BooleanAttribute(default=False)
+    holding = UnicodeAttribute(null=True)
 
 
 class BundleRow(RoundsRow):

@@ -10,12 +10,13 @@ from msgspec import Meta
 
 from chalicelib.core.ids import UUID7_PATTERN
 from chalicelib.core.schemas import END, Schema, Sealed
-from chalicelib.items.schemas import Barcode, ItemNumber
+from chalicelib.items.schemas import Barcode, Capacity, EarlierProof, ItemNumber, ProxyUsed
 
 Moment = Annotated[datetime, Meta(tz=True)]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}" + END)]
 Coordinate = Annotated[int, Meta(ge=0, le=65_535)]
 EventId = Annotated[str, Meta(pattern=UUID7_PATTERN)]
+MIN_CHECK = 3
 PersonName = Annotated[str, Meta(min_length=1, max_length=80, pattern=r"^\S(.*\S)?" + END)]
 
 
@@ -47,13 +48,6 @@ class Drawing(Schema, frozen=True):
     strokes: Annotated[tuple[tuple[Point, ...], ...], Meta(min_length=1, max_length=500)]
 
 
-class Capacity(enum.StrEnum):
-    """As whom somebody received an item."""
-
-    ADDRESSEE = "addressee"
-    HOLDER = "holder"
-
-
 class Document(enum.StrEnum):
     """A kind of identity document. Which are accepted, and since when, is a table (`procedures.DOCUMENTS`)."""
 
@@ -64,13 +58,6 @@ class Document(enum.StrEnum):
     DIGITAL_IDENTITY = "digital-identity"
 
 
-class ProxyUsed(Schema, frozen=True):
-    """The proxy by which a holder received, in the revision that the handset knew."""
-
-    id: Annotated[str, Meta(pattern=r"^[0-9A-Za-z-]{8,40}" + END)]
-    revision: Annotated[int, Meta(ge=1)]
-
-
 class Receiver(Schema, frozen=True):
     """Who received an item, as they stated (personal data), and as whom."""
 
@@ -78,13 +65,6 @@ class Receiver(Schema, frozen=True):
     first_name: PersonName
     capacity: Capacity = Capacity.ADDRESSEE
     proxy: ProxyUsed | None = None
-
-
-class EarlierProof(Schema, frozen=True):
-    """The handing over at which the same carrier saw the same person's document at the same address (article 4-1)."""
-
-    item: ItemNumber
-    event: EventId
 
 
 class Act(Schema, frozen=True):
@@ -130,24 +110,13 @@ class SignedAct(Schema, frozen=True):
     carrier_drawing: Drawing | None = None
 
 
-class HandedOver(Schema, frozen=True):
-    """`facteo.item.handed-over` as the journal keeps it: nobody reads who received without the proof's key.
+class DrawingReused(Schema, frozen=True):
+    """`facteo.proof.drawing-reused`, of the act that had the drawing first: another act came with the same strokes."""
 
-    The key's subject is `proof/<id of the event>`.
-    """
-
-    barcode: Barcode
+    item: str
     act: str
-    items: tuple[str, ...]
-    procedure: str
-    version: int
-    recipient: Capacity
-    proxy: ProxyUsed | None
-    earlier: EarlierProof | None
-    delivered_on: date
-    presented_on: date | None
-    drawing: str | None
-    signed: Sealed
+    device: str
+    drawings: tuple[str, ...]
 
 
 class Mention(enum.StrEnum):
@@ -208,4 +177,121 @@ class Proof(Schema, frozen=True):
     statement: str = ""
     presented_on: date | None = None
     act: SignedAct | None = None
+    registered: bool = True
     verification_code: str = ""
+
+
+class Judged(Schema, frozen=True):
+    """`facteo.proof.judged`: what a proof says beside the act, as it was known then, and what it lacks.
+
+    The addressee is sealed under the proof's key, so that it can be read as long as the rest of the proof.
+    """
+
+    item: str
+    act: str
+    registered: bool
+    missing: tuple[Mention, ...]
+    flags: tuple[str, ...]
+    provider: Party
+    sender: Party | None
+    deposited_on: date | None
+    guarantee_level: str
+    price_cents: int | None
+    presented_on: date | None
+    acknowledgement_of_receipt: bool
+    addressee: Sealed | None
+
+
+class UsedAfterRevocation(Schema, frozen=True):
+    """`facteo.proxy.used-after-revocation`, of the item: the principal and the depot are to be told.
+
+    The proxy had ended when the item was handed over, and the handset could not know it.
+    """
+
+    proof: str
+    proxy: ProxyUsed
+
+
+class Reason(enum.StrEnum):
+    """Why somebody reads a proof."""
+
+    SENDER_REQUEST = "sender-request"
+    ADDRESSEE_REQUEST = "addressee-request"
+    CLAIM = "claim"
+    COURT_ORDER = "court-order"
+    INTERNAL_INVESTIGATION = "internal-investigation"
+
+
+class ReadProof(Schema, frozen=True):
+    """Why a proof is to be read, and for a sender or addressee how their identity was checked (article 6)."""
+
+    reason: Reason
+    details: Annotated[str, Meta(min_length=3, max_length=200)]
+    identity_checked: Annotated[str, Meta(max_length=200)] = ""
+
+    def __post_init__(self) -> None:
+        asked_by_a_party = self.reason in {Reason.SENDER_REQUEST, Reason.ADDRESSEE_REQUEST}
+        if asked_by_a_party and len(self.identity_checked.strip()) < MIN_CHECK:
+            raise ValueError("say in identity_checked how the identity of who asks was checked (article 6)")
+
+
+class ProofRead(Schema, frozen=True):
+    """`facteo.proof.read`: somebody was shown a proof, and why. The words of it are sealed under the proof's key."""
+
+    reason: Reason
+    words: Sealed
+
+
+class Reading(Schema, frozen=True):
+    """One reading of a proof, for the auditor. `words` is null once the proof's key is gone."""
+
+    at: datetime
+    actor: str
+    reason: Reason
+    words: ReadProof | None
+
+
+class Readings(Schema, frozen=True):
+    """Who read a proof, the first first."""
+
+    readings: tuple[Reading, ...]
+
+
+class ProofAnswer(Schema, frozen=True):
+    """A proof for whoever may read it: as data, as a page to hand out, and the drawing. PDF in base64.
+
+    `acknowledgement` is the avis de réception, if the sender paid for one.
+    """
+
+    proof: Proof
+    document: str
+    acknowledgement: str | None
+    drawing: str | None
+
+
+class ProofSummary(Schema, frozen=True):
+    """That a proof exists, and its state, without a word of who received."""
+
+    id: str
+    item: str
+    delivered_on: date
+    readable_until: date
+    depot: str
+    complete: bool
+    missing: tuple[Mention, ...]
+    flags: tuple[str, ...]
+
+
+class Proofs(Schema, frozen=True):
+    """Proofs, and where to go on reading."""
+
+    proofs: tuple[ProofSummary, ...]
+    after: str | None = None
+
+
+class Verification(Schema, frozen=True):
+    """What the code on a document confirms to whoever holds it."""
+
+    item: str
+    delivered_on: date
+    complete: bool

@@ -11,9 +11,11 @@ import msgspec
 from chalicelib.core.access import AccessRow, DeviceState, Handset
 from chalicelib.core.errors import Problem
 from chalicelib.core.events import Event, fingerprint
+from chalicelib.core.facts import Evidence, HandsetFact
+from chalicelib.core.public_keys import PublicKey
 from chalicelib.core.transaction import ROWS_PER_EVENT
 from chalicelib.items.service import HANDSET_FACTS as ITEM_FACTS
-from chalicelib.items.service import HandsetFact
+from chalicelib.signatures.evidence import HANDSET_FACTS as SIGNATURE_FACTS
 from chalicelib.sync import rules
 from chalicelib.sync.problems import (
     EventMalformed,
@@ -24,12 +26,12 @@ from chalicelib.sync.problems import (
 )
 from chalicelib.sync.schemas import Address, HandsetClock, HandsetEvent
 
-ACCEPTED: Mapping[str, HandsetFact] = {**ITEM_FACTS}
+ACCEPTED: Mapping[str, HandsetFact] = {**ITEM_FACTS, **SIGNATURE_FACTS}
 """Every type of event that handsets may send. A feature adds the table of its own facts."""
 
 KindT = TypeVar("KindT")
 
-MAX_EVENT_BYTES = 32 * 1024
+_LARGEST = max(fact.max_bytes for fact in ACCEPTED.values())
 
 
 class Sender(msgspec.Struct, frozen=True):
@@ -56,10 +58,11 @@ class Sender(msgspec.Struct, frozen=True):
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """One event of a batch: there is an `event` to record, or a `refusal`.
+    """One event of a batch: there is an `event` to record, with its `evidence` if it is one, or a `refusal`.
 
     `content` is the fingerprint of what was sent, `record_id` the id under which the journal knows it. `foreign`: it
-    was made under another enrolment, and its number belongs to the sequence of that one.
+    was made under another enrolment, and its number belongs to the sequence of that one. `alarm` is the event that a
+    refusal raises, if it does.
     """
 
     position: int
@@ -69,12 +72,21 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     record_id: str
     foreign: bool
     event: Event | None = None
+    evidence: Evidence | None = None
     refusal: Problem | None = None
+    alarm: Event | None = None
 
     @property
     def rows(self) -> int:
-        """How many rows it writes: a refusal also makes a key for what was sent."""
-        return ROWS_PER_EVENT if self.event else ROWS_PER_EVENT + 1
+        """How many rows it writes. Evidence also makes a key and its claims, a refusal a key for what was sent."""
+        if self.event:
+            return ROWS_PER_EVENT + (1 + len(self.claims) if self.evidence else 0)
+        return ROWS_PER_EVENT + 1 + (ROWS_PER_EVENT if self.alarm else 0)
+
+    @property
+    def claims(self) -> Mapping[str, str]:
+        """What nobody else may state, with the owner who may."""
+        return self.evidence.claims if self.evidence else {}
 
 
 def address_of(raw: msgspec.Raw) -> Address | None:
@@ -99,9 +111,10 @@ def draft(position: int, address: Address, raw: msgspec.Raw, sender: Sender) -> 
         mismatch = SourceMismatch(f"Events of this enrolment have the source {sender.source}.")
         return msgspec.structs.replace(made, refusal=mismatch)
     try:
-        return msgspec.structs.replace(made, event=_event(raw, sender))
+        event, evidence = _understood(raw, sender)
     except Problem as problem:
         return msgspec.structs.replace(made, refusal=problem)
+    return msgspec.structs.replace(made, event=event, evidence=evidence)
 
 
 def _fingerprint(raw: msgspec.Raw) -> str:
@@ -112,17 +125,26 @@ def _fingerprint(raw: msgspec.Raw) -> str:
         return fingerprint(bytes(raw).decode("utf-8", "replace"))
 
 
-def _event(raw: msgspec.Raw, sender: Sender) -> Event:
-    if len(bytes(raw)) > MAX_EVENT_BYTES:
-        raise EventTooLarge(f"An event has at most {MAX_EVENT_BYTES} bytes.", limit=MAX_EVENT_BYTES)
+def _understood(raw: msgspec.Raw, sender: Sender) -> tuple[Event, Evidence | None]:
+    _limit(raw, _LARGEST)
     sent = _read(raw, HandsetEvent)
     fact = ACCEPTED.get(sent.type)
     if fact is None:
         raise EventTypeUnknown(f"There is no type '{sent.type}' among: {', '.join(sorted(ACCEPTED))}.")
-    subject = fact.subject_of(_read(sent.data, fact.body))
+    _limit(raw, fact.max_bytes)
+    body = _read(sent.data, fact.body)
+    subject = fact.subject_of(body)
     if subject != sent.subject:
         raise SubjectMismatch(f"By its data the subject is {subject}.", subject=subject)
-    return _recorded(sent, sender)
+    event = _recorded(sent, sender)
+    if fact.examine is None:
+        return event, None
+    return event, fact.examine(body, event, msgspec.json.decode(sender.row.key, type=PublicKey))
+
+
+def _limit(raw: msgspec.Raw, most: int) -> None:
+    if len(bytes(raw)) > most:
+        raise EventTooLarge(f"An event of this type has at most {most} bytes.", limit=most)
 
 
 def _read(raw: msgspec.Raw, kind: type[KindT]) -> KindT:

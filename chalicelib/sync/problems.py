@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from chalicelib.core.errors import EventIdReused, Problem
 from chalicelib.items.service import UnknownIdentifier
+from chalicelib.signatures.evidence import (
+    ActMismatch,
+    ActUnproven,
+    DrawingTooLarge,
+    SignatureDegenerate,
+    SignatureReused,
+)
 
 
 class EventMalformed(Problem):
@@ -44,11 +51,16 @@ class SequenceTooFarAhead(Problem):
 _REFUSALS: dict[str, type[Problem]] = {
     problem.slug(): problem
     for problem in (
+        ActMismatch,
+        ActUnproven,
+        DrawingTooLarge,
         EventIdReused,
         EventMalformed,
         EventTooLarge,
         EventTypeUnknown,
         SequenceReused,
+        SignatureDegenerate,
+        SignatureReused,
         SourceMismatch,
         SubjectMismatch,
         UnknownIdentifier,

@@ -10,6 +10,8 @@ import msgspec
 from chalicelib.core import access, clock, events, ids, journal, keyring, telemetry
 from chalicelib.core.access import Handset
 from chalicelib.core.errors import ChangedMeanwhile, EventIdReused, Problem
+from chalicelib.core.events import Event
+from chalicelib.core.facts import MAX_EVENT_BYTES
 from chalicelib.core.journal import EventIdRow
 from chalicelib.core.transaction import MAX_ITEMS, TRIES, UnitOfWork, transaction
 from chalicelib.sync import drafts, problems
@@ -69,11 +71,11 @@ def _drafts(batch: Batch, sender: Sender, results: Results) -> list[Draft]:
 
 def _new_ones(made: Sequence[Draft], progress: Progress, results: Results) -> list[Draft]:
     """The drafts that are to be written. Those that are known already, or come too early, are answered."""
-    known = journal.lookup(draft.address.id for draft in made)
+    known = journal.lookup(name for draft in made for name in (draft.address.id, *draft.claims))
     told_apart = _told_apart(made, known)
     known |= journal.lookup(draft.record_id for draft in told_apart if draft.record_id != draft.address.id)
     new: dict[str, Draft] = {}
-    for draft in told_apart:
+    for draft in _unclaimed(told_apart, known):
         if guard := known.get(draft.record_id):
             results[draft.position] = _repeated_result(draft, guard.refusal)
         elif twin := new.get(draft.record_id):
@@ -95,9 +97,26 @@ def _told_apart(made: Sequence[Draft], known: Mapping[str, EventIdRow]) -> list[
     return [
         draft
         if contents.setdefault(draft.address.id, draft.content) == draft.content
-        else msgspec.structs.replace(draft, event=None, refusal=_id_reused(draft), record_id=_id_of_refusal(draft))
+        else msgspec.structs.replace(
+            draft, event=None, evidence=None, refusal=_id_reused(draft), record_id=_id_of_refusal(draft)
+        )
         for draft in made
     ]
+
+
+def _unclaimed(told_apart: Sequence[Draft], known: Mapping[str, EventIdRow]) -> Iterator[Draft]:
+    """The drafts; one that claims what another owns, in the journal or earlier in the batch, is made a refusal."""
+    owners = {name: row.subject for name, row in known.items()}
+    for draft in told_apart:
+        others = {name: owner for name, by in draft.claims.items() if (owner := owners.setdefault(name, by)) != by}
+        yield _clashing(draft, others) if others and draft.record_id not in known else draft
+
+
+def _clashing(draft: Draft, owners: Mapping[str, str]) -> Draft:
+    if draft.evidence is None or draft.event is None:
+        return draft
+    refusal, alarm = draft.evidence.clash(owners, draft.event)
+    return msgspec.structs.replace(draft, event=None, evidence=None, refusal=refusal, alarm=alarm)
 
 
 def _numbered(draft: Draft, progress: Progress) -> Draft:
@@ -106,7 +125,7 @@ def _numbered(draft: Draft, progress: Progress) -> Draft:
         return draft
     telemetry.count("SequenceClash")
     clash = SequenceReused("Another event has this number: the handset must enrol again.")
-    return msgspec.structs.replace(draft, event=None, refusal=clash)
+    return msgspec.structs.replace(draft, event=None, evidence=None, refusal=clash)
 
 
 def _in_transactions(new: Sequence[Draft]) -> Iterator[Sequence[Draft]]:
@@ -127,7 +146,7 @@ def _write(chunk: Sequence[Draft], sender: Sender, progress: Progress) -> Progre
     with transaction() as work:
         for draft in chunk:
             if draft.event:
-                work.append(draft.event, content=draft.content)
+                _append(work, draft, draft.event)
             else:
                 _append_refusal(work, draft, sender)
             if not draft.foreign:
@@ -135,6 +154,12 @@ def _write(chunk: Sequence[Draft], sender: Sender, progress: Progress) -> Progre
         access.acknowledge(work, sender.row, through=progress.through, beyond=progress.beyond_text)
     sender.row.revision += 1
     return progress
+
+
+def _append(work: UnitOfWork, draft: Draft, event: Event) -> None:
+    for name, owner in draft.claims.items():
+        work.claim(name, by=owner, otherwise=ChangedMeanwhile("Another event claimed the same at the same time."))
+    work.append(draft.evidence.kept(work, event) if draft.evidence else event, content=draft.content)
 
 
 def _append_refusal(work: UnitOfWork, draft: Draft, sender: Sender) -> None:
@@ -147,7 +172,7 @@ def _append_refusal(work: UnitOfWork, draft: Draft, sender: Sender) -> None:
         sent=key.seal(
             SentEvent(
                 detail=draft.refusal.detail if draft.refusal else "",
-                text=bytes(draft.raw)[: drafts.MAX_EVENT_BYTES].decode("utf-8", "replace"),
+                text=bytes(draft.raw)[:MAX_EVENT_BYTES].decode("utf-8", "replace"),
             )
         ),
     )
@@ -160,6 +185,8 @@ def _append_refusal(work: UnitOfWork, draft: Draft, sender: Sender) -> None:
         event_id=draft.record_id,
     )
     work.append(event, content=draft.content, refusal=_slug(draft.refusal))
+    if draft.alarm:
+        work.append(draft.alarm)
 
 
 def _id_reused(draft: Draft) -> EventIdReused:

@@ -13,10 +13,12 @@ import app  # noqa: F401 - it declares the endpoints
 from chalicelib.core import access
 from chalicelib.core.access import ROLES, DeviceState
 from chalicelib.core.endpoint import REGISTRY
+from chalicelib.items.rules import NATIONWIDE
 from tests.support.api import Answered, Api, Caller
 from tests.support.factories import ITEM, a_handset
 from tests.support.fleet import HERE, OURS, THERE, NewHandset, a_carrier
-from tests.support.populated import DAY, Populated, populated
+from tests.support.populated import BODIES, DAY, PROXY, REDIRECTION, Populated, populated
+from tests.support.proxies import DOCUMENTS
 
 EVERYBODY = "everybody"
 REFERENCE = "auditor carrier-support depot-manager dispatcher fleet-admin ops"
@@ -42,6 +44,7 @@ RIGHTS = {
     "GET /v1/depots": REFERENCE,
     "GET /v1/depots/{depot}": REFERENCE,
     "PUT /v1/depots/{depot}": "ops",
+    "GET /v1/depots/{depot}/held": "depot-manager",
     "GET /v1/depots/{depot}/unsorted": "depot-manager",
     "GET /v1/devices": FLEET,
     "GET /v1/devices/{device}": FLEET,
@@ -52,6 +55,29 @@ RIGHTS = {
     "GET /v1/items/{item}": "auditor carrier-support depot-manager dispatcher",
     "POST /v1/items/{item}/corrections": "carrier-support depot-manager",
     "PUT /v1/items/{item}/placement": "depot-manager",
+    "GET /v1/items/{item}/proofs": "auditor carrier-support depot-manager",
+    "GET /v1/depots/{depot}/proofs": "auditor depot-manager",
+    "POST /v1/proofs/{proof}/readings": "carrier-support",
+    "GET /v1/proofs/{proof}/readings": "auditor",
+    "GET /v1/proofs/{proof}/verifications/{code}": EVERYBODY,
+    "GET /v1/proxies/{proxy}": "auditor carrier-support",
+    "PUT /v1/proxies/{proxy}": "carrier-support",
+    "POST /v1/proxies/{proxy}/verification": "carrier-support",
+    "POST /v1/proxies/{proxy}/refusal": "carrier-support",
+    "POST /v1/proxies/{proxy}/revocation": "carrier-support",
+    "POST /v1/proxy-searches": "carrier-support",
+    "POST /v1/proxy-checks": "handset enrolled",
+    "PUT /v1/redirections/{redirection}": "carrier-support",
+    "GET /v1/redirections/{redirection}": "auditor carrier-support",
+    "GET /v1/redirections/{redirection}/letter": "ops",
+    "POST /v1/redirections/{redirection}/verification": "carrier-support",
+    "POST /v1/redirections/{redirection}/code": "carrier-support",
+    "POST /v1/redirections/{redirection}/refusal": "carrier-support",
+    "POST /v1/redirections/{redirection}/cancellation": "carrier-support",
+    "POST /v1/redirections/{redirection}/end": "carrier-support",
+    "POST /v1/redirections/{redirection}/renewal": "carrier-support",
+    "POST /v1/redirection-searches": "auditor carrier-support",
+    "POST /v1/redirection-checks": "handset enrolled",
     "GET /v1/zones": REFERENCE,
     "GET /v1/zones/{zone}": REFERENCE,
     "PUT /v1/zones/{zone}": "ops",
@@ -60,6 +86,8 @@ RIGHTS = {
 
 It stands apart from the declarations, so that one that lets in more is found by what it answers.
 """
+
+REDIRECTIONS = [name for name in RIGHTS if " /v1/redirection" in name and RIGHTS[name] != "handset enrolled"]
 
 A_DUTY = {"depot": HERE, "route": "T12", "starts": "06:30", "ends": "13:00"}
 _ADDRESS = {"postcode": "75015", "town": "Paris"}
@@ -77,6 +105,14 @@ def bodies(post: Populated) -> dict[str, Any]:
         "POST /v1/enrolment-tickets": {"carrier": OURS},
         "POST /v1/items/{item}/corrections": {"corrects": post.event, "reason": "It was another one"},
         "PUT /v1/items/{item}/placement": {"depot": HERE, "route": "T12"},
+        "PUT /v1/proxies/{proxy}": PROXY,
+        "POST /v1/proxies/{proxy}/verification": {"method": "post-office", "documents": DOCUMENTS},
+        "POST /v1/proxies/{proxy}/refusal": {"reason": "other"},
+        "POST /v1/proxies/{proxy}/revocation": {"reason": "other"},
+        "POST /v1/proxy-searches": {"address": PROXY["address"]},
+        "POST /v1/proxy-checks": {"item": ITEM, "holder": {"last_name": "MOREAU", "first_name": "Julien"}},
+        "POST /v1/redirection-searches": {"address": REDIRECTION["old_address"]},
+        **BODIES,
         "PUT /v1/zones/{zone}": {"name": "Paris Sud"},
     }
 
@@ -200,6 +236,7 @@ def asks(post: Populated) -> dict[str, list[Ask]]:
         "GET /v1/carriers/{carrier}/duties": [Ask(duties)],
         "PUT /v1/carriers/{carrier}/duties/{day}": [Ask(f"{duties}/2026-11-24", A_DUTY)],
         "DELETE /v1/carriers/{carrier}/duties/{day}": [Ask(f"{duties}/{DAY}")],
+        "GET /v1/depots/{depot}/held": [Ask(f"/v1/depots/{HERE}/held?until=2026-12-31")],
         "GET /v1/depots/{depot}/unsorted": [Ask(f"/v1/depots/{HERE}/unsorted")],
         "GET /v1/devices": [Ask(f"/v1/devices?depot={HERE}")],
         "GET /v1/devices/{device}": [Ask(f"/v1/devices/{device}")],
@@ -209,6 +246,8 @@ def asks(post: Populated) -> dict[str, list[Ask]]:
             Ask(f"/v1/items/{ITEM}/corrections", {"corrects": post.event, "reason": "It was another one"})
         ],
         "PUT /v1/items/{item}/placement": [Ask(f"/v1/items/{ITEM}/placement", {"depot": HERE, "route": "T12"})],
+        "GET /v1/items/{item}/proofs": [Ask(f"/v1/items/{post.proven}/proofs")],
+        "GET /v1/depots/{depot}/proofs": [Ask(f"/v1/depots/{HERE}/proofs")],
     }
 
 
@@ -220,15 +259,28 @@ TAKEN_AWAY = [
 """What would take something of the depot `HERE` to `THERE`."""
 
 NOT_DEPOT_BOUND = {
+    "GET /v1/clients/{client}": "a client of the post is no depot's",
+    "PUT /v1/clients/{client}": "a client of the post is no depot's",
     "GET /v1/depots": "where the depots are is known to all staff",
     "GET /v1/depots/{depot}": "where a depot is is known to all staff",
+    "PUT /v1/depots/{depot}": "which depots there are is stated for the whole post",
+    "GET /v1/imports": "a file is for the whole post",
+    "GET /v1/imports/{import_id}": "a file is for the whole post",
     "GET /v1/items/{item}": "an item travels through many depots; its addressee is shown to theirs only",
+    "GET /v1/proofs/{proof}/readings": "carrier support reads proofs, of all depots, and auditors see how",
+    "GET /v1/proxies/{proxy}": "a proxy is for all items of its principal; auditors read what support registered",
+    **dict.fromkeys(REDIRECTIONS, "a redirection leads from one depot to another; support and auditors are nationwide"),
     "GET /v1/zones": "which zones there are is known to all staff",
     "GET /v1/zones/{zone}": "what a zone is called is known to all staff",
+    "PUT /v1/zones/{zone}": "which zones there are is stated for the whole post",
 }
-DEPOT_BOUND = sorted(
-    name for name, right in RIGHTS.items() if may(right, "depot-manager") and name not in NOT_DEPOT_BOUND
-)
+BOUND = {
+    name: roles
+    for name, right in RIGHTS.items()
+    if name not in NOT_DEPOT_BOUND and (roles := [role for role in right.split() if role in ROLES - {NATIONWIDE}])
+}
+"""Endpoint whose subject belongs to a depot → the roles that reach it for the depots of their scope only."""
+EVERY_BOUND_ROLE = [pytest.param(name, role, id=f"{name}, {role}") for name, roles in BOUND.items() for role in roles]
 ELSEWHERE = ["", f"depot/{THERE}", "zone/PARIS-NORD", f"depot/{HERE.lower()} depot/ {HERE}"]
 
 
@@ -237,17 +289,18 @@ def denied(answer: Answered) -> bool:
 
 
 def test_what_belongs_to_a_depot_is_asked_of_every_endpoint_that_has_it(post: Populated) -> None:
-    assert sorted(asks(post)) == DEPOT_BOUND
+    assert sorted(asks(post)) == sorted(BOUND)
     assert set(NOT_DEPOT_BOUND) <= set(ENDPOINTS)
 
 
-@pytest.mark.parametrize("name", DEPOT_BOUND)
-def test_only_the_depots_own_manager_reaches_what_is_its(name: str, post: Populated) -> None:
-    method, manager = name.partition(" ")[0], _manager_of(post.api)
+@pytest.mark.parametrize(("name", "role"), EVERY_BOUND_ROLE)
+def test_nobody_reaches_what_is_another_depots(name: str, role: str, post: Populated) -> None:
+    method = name.partition(" ")[0]
     for ask in asks(post)[name]:
-        answers = [manager(scope).request(method, ask.path, ask.body) for scope in ELSEWHERE]
+        answers = [post.api.as_staff(role, scope=scope).request(method, ask.path, ask.body) for scope in ELSEWHERE]
         assert all(map(denied, answers)), [(answer.status, answer.text) for answer in answers]
-        assert manager(f"depot/{HERE}").request(method, ask.path, ask.body).status < 300, "it is theirs"
+        theirs = post.api.as_staff(role, scope=f"depot/{HERE}").request(method, ask.path, ask.body)
+        assert theirs.status < 300, "it is theirs"
 
 
 def test_a_scope_that_names_no_zone_reaches_nothing(post: Populated) -> None:
@@ -262,15 +315,28 @@ def test_nothing_is_taken_away_from_a_depot_by_another(method: str, path: str, b
     assert manager(f"depot/{HERE} depot/{THERE}").request(method, path, body).status == 200
 
 
+@pytest.mark.parametrize("role", BOUND["GET /v1/devices"])
 @pytest.mark.parametrize("asked", [f"carrier={OURS}", "serial=SN-9"])
-def test_a_search_leaves_out_the_devices_of_other_depots(asked: str, post: Populated) -> None:
+def test_a_search_leaves_out_the_devices_of_other_depots(asked: str, role: str, post: Populated) -> None:
     NewHandset(post.api, serial="SN-9").enrolled()
     found = {
-        scope: _manager_of(post.api)(scope).get(f"/v1/devices?{asked}") for scope in (f"depot/{HERE}", f"depot/{THERE}")
+        scope: post.api.as_staff(role, scope=scope).get(f"/v1/devices?{asked}")
+        for scope in (f"depot/{HERE}", *ELSEWHERE)
     }
 
-    assert found[f"depot/{HERE}"].body["devices"]
-    assert found[f"depot/{THERE}"].body["devices"] == []
+    assert found.pop(f"depot/{HERE}").body["devices"]
+    assert [answer.body["devices"] for answer in found.values()] == [[]] * len(ELSEWHERE)
+
+
+@pytest.mark.parametrize("role", [role for role in RIGHTS["GET /v1/items/{item}"].split() if role != NATIONWIDE])
+def test_an_items_addressee_is_shown_at_its_depot_and_to_its_manager_only(role: str, post: Populated) -> None:
+    shown = {
+        scope: post.api.as_staff(role, scope=scope).get(f"/v1/items/{ITEM}").body["addressee"]
+        for scope in (f"depot/{HERE}", *ELSEWHERE)
+    }
+
+    assert (shown.pop(f"depot/{HERE}") is not None) == (role == "depot-manager")
+    assert set(shown.values()) == {None}
 
 
 def _manager_of(api: Api) -> Callable[[str], Caller]:

@@ -9,11 +9,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from chalice.config import Config
 
 import app  # noqa: F401 - it declares the endpoints and the problems
 from chalicelib.core.errors import Problem
 from chalicelib.reference import service
 from infra import openapi
+from infra.build import CONFIGURATION
+from tests.support import template
 from tests.support.api import Api
 
 PAGES = Path(service.__file__).parent / "problems"
@@ -67,6 +70,41 @@ def test_what_the_pages_need_is_served(api: Api) -> None:
         expected = "text/css" if name.endswith(".css") else "text/javascript"
         assert (answer.status, answer.headers["Content-Type"]) == (200, f"{expected}; charset=utf-8")
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("name", service.File)
+def test_a_file_is_sent_once_and_then_not_modified(api: Api, name: str) -> None:
+    first = api.as_nobody().get(f"/v1/docs/{name}")
+    etag = first.headers["ETag"]
+    ask = api.as_nobody().request
+    for known in (etag, f'"other", {etag}'):
+        again = ask("GET", f"/v1/docs/{name}", If_None_Match=known)
+        assert (again.status, again.text, again.headers["ETag"]) == (304, "", etag)
+    assert ask("GET", f"/v1/docs/{name}", If_None_Match='W/"other"').text == first.text
+    assert first.headers["Cache-Control"] == again.headers["Cache-Control"] == "public, max-age=86400"
+
+
+def test_files_have_etags_of_their_own() -> None:
+    assert len({service.etag_of(name) for name in service.File}) == len(service.File)
+
+
+@pytest.mark.parametrize("path", ["/v1/openapi.json", "/v1/docs", "/v1/docs/page.css", "/problems/clock-skewed"])
+def test_what_a_cache_gives_to_others_does_not_name_who_asked_first(api: Api, path: str) -> None:
+    answer = api.as_nobody().request("GET", path, Facteo_Correlation_Id="somebody")
+    assert answer.headers["Cache-Control"].startswith("public")
+    assert "somebody" not in str(answer.headers)
+
+
+def test_a_problem_is_never_kept_and_names_the_request(api: Api) -> None:
+    answer = api.as_nobody().request("GET", "/v1/docs/none", Facteo_Correlation_Id="somebody")
+    assert (answer.status, answer.headers["Cache-Control"]) == (404, "no-store")
+    assert answer.headers["Facteo-Correlation-Id"] == "somebody"
+
+
+@pytest.mark.parametrize("stage", template.stages())
+def test_the_gateway_compresses_answers(stage: str) -> None:
+    config = Config(stage, config_from_disk=json.loads(CONFIGURATION.read_text()))
+    assert config.minimum_compression_size == 1024
 
 
 @pytest.mark.parametrize("name", ["docs.html", "..%2Fservice.py", "LICENSE", "%2Fetc%2Fpasswd"])

@@ -19,6 +19,7 @@ ORDER = (
     "proxies",
     "redirections",
     "signatures",
+    "judging",
     "rounds",
     "sync",
     "reference",
@@ -42,6 +43,11 @@ FORBIDDEN: Mapping[str, frozenset[str]] = {
 
 CODES = frozenset(
     {
+        "addresses.country_names",
+        "addresses.letters",
+        "addresses.lines",
+        "addresses.name_reading",
+        "addresses.name_words",
         "addresses.names",
         "connectors.announcement_file",
         "connectors.return_file",
@@ -54,8 +60,16 @@ CODES = frozenset(
         "items.product_codes",
         "items.suivi",
         "items.suivi_codes",
+        "items.terms",
+        "proxies.carried",
+        "proxies.states",
+        "proxies.verdicts",
+        "redirections.carried",
+        "redirections.conditions",
         "signatures.documents",
         "signatures.drawings",
+        "signatures.fonts",
+        "signatures.page",
         "signatures.procedures",
     }
 )
@@ -70,7 +84,7 @@ EDGES: Mapping[str, frozenset[str]] = {
     "boto3": frozenset(),
     "botocore": frozenset({"core.aws"}),
     "cryptography": frozenset(
-        {"core.http_signatures", "core.keyring", "core.signing", "fleet.attestation"},
+        {"core.http_signatures", "core.keyring", "core.public_keys", "core.signing", "fleet.attestation"},
     ),
 }
 """Library → the kinds of module, and the modules, that may import it."""

@@ -34,7 +34,21 @@ BUDGETS: Mapping[str, Budget] = {
     "app": Budget(
         frozenset({"cryptography", "http_message_signatures", "http_sf", "stdnum"}),
         frozenset(
-            {"addresses", "connectors", "erasure", "fleet", "items", "people", "reference", "rounds", "sync"},
+            {
+                "addresses",
+                "connectors",
+                "erasure",
+                "fleet",
+                "items",
+                "judging",
+                "people",
+                "proxies",
+                "redirections",
+                "reference",
+                "rounds",
+                "signatures",
+                "sync",
+            },
         ),
     ),
     "chalicelib.connectors.relay.workers": Budget(
@@ -65,15 +79,25 @@ BUDGETS: Mapping[str, Budget] = {
         frozenset(
             {
                 "addresses.rules",
+                "addresses.schemas",
+                "items.event_types",
+                "items.product_codes",
                 "items.rules",
                 "items.schemas",
+                "items.terms",
                 "people.lookup",
                 "people.rules",
                 "people.schemas",
                 "people.tables",
+                "proxies.carried",
+                "redirections.carried",
                 "rounds",
             }
         ),
+    ),
+    "chalicelib.judging.workers": Budget(
+        frozenset({"cryptography", "stdnum"}),
+        frozenset({"addresses", "items", "judging", "people", "proxies", "redirections", "signatures"}),
     ),
     "chalicelib.erasure.workers": Budget(
         frozenset({"cryptography"}),

@@ -1,7 +1,7 @@
 // A second handset, written from docs/protocol/README.md alone: Node 18 or later, its standard library only.
 //
 //   node client.mjs vectors FILE                          checks the test vectors
-//   node client.mjs day TICKET ITEM [HOST:PORT]           enrols, takes the round, sends a batch twice
+//   node client.mjs day TICKET ITEM [HOST:PORT]           enrols, takes the round, hands over, sends a batch twice
 //
 // TICKET is the QR code's content (JSON). HOST:PORT is where the API's name is served, if elsewhere. It prints JSON.
 // What a real handset adds: key, enrolment, counter and events are on the disk before anything is shown as done.
@@ -11,27 +11,13 @@ import fs from "node:fs";
 import http from "node:http";
 import https from "node:https";
 
+import { actOf, byRule, canonicalJson, nameOf, refusal, shownOf, signedAct } from "./acts.mjs";
+import { itemOf } from "./barcodes.mjs";
+import { canonical, contentDigest, goodKey, privateKey, thumbprint, UUID7, uuid7, verified } from "./keys.mjs";
+
 const COVERED = ["@method", "@authority", "@path"];
 const TOLERANCE_SECONDS = 300;
-const UUID7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}(?![\s\S])/;
 const BOOT = crypto.randomBytes(8).toString("hex");
-
-// --- keys, digests, ids ---------------------------------------------------------------------------------------
-
-const sha256 = (data) => crypto.createHash("sha256").update(data).digest();
-const canonical = ({ crv, kty, x, y }) => JSON.stringify({ crv, kty, x, y });
-const thumbprint = (jwk) => sha256(canonical(jwk)).toString("base64url");
-const contentDigest = (body) => `sha-256=:${sha256(body).toString("base64")}:`;
-const privateKey = (jwk) => crypto.createPrivateKey({ key: jwk, format: "jwk" });
-const publicKey = (jwk) => crypto.createPublicKey({ key: jwk, format: "jwk" });
-const verified = (jwk, text, signature) =>
-  crypto.verify("sha256", Buffer.from(text), { key: publicKey(jwk), dsaEncoding: "ieee-p1363" }, signature);
-
-function uuid7(milliseconds, bits = BigInt("0x" + crypto.randomBytes(10).toString("hex")) >> 6n) {
-  const high = bits >> 62n, low = bits & ((1n << 62n) - 1n);
-  const number = (BigInt(milliseconds) << 80n) | (7n << 76n) | (high << 64n) | (2n << 62n) | low;
-  return number.toString(16).padStart(32, "0").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
-}
 
 // --- signatures -----------------------------------------------------------------------------------------------
 
@@ -101,7 +87,13 @@ function vectors(path) {
   };
   for (const { name, public: jwk, d, canonical: text, thumbprint: print } of file.keys) {
     const made = crypto.createPublicKey(privateKey({ ...jwk, d })).export({ format: "jwk" });
-    check("keys", name, canonical(jwk) === text && thumbprint(jwk) === print && canonical(made) === text);
+    const same = canonical(jwk) === text && thumbprint(jwk) === print && canonical(made) === text;
+    check("keys", name, same && goodKey(jwk) !== null);
+  }
+  for (const { because, public: jwk } of file.bad_keys) check("bad_keys", because, !goodKey(jwk));
+  for (const { name, raw, symbology, number, refused } of file.barcodes) {
+    const found = itemOf(raw, symbology);
+    check("barcodes", name, found.number === number && found.refused === refused);
   }
   for (const { body, content_digest } of file.digests) check("digests", body, contentDigest(body) === content_digest);
   for (const { unix_ms, random_74_bits, uuid } of file.uuid7.made)
@@ -119,6 +111,22 @@ function vectors(path) {
       const again = { ...request, headers: {} };
       sign(again, { ...jwk, d }, file.device, now);
       check("signed", name, judge(again, keys, now).result === "accepted");
+    }
+  }
+  for (const { name, canonical: text, shown, points_by_rule, events, results, problem } of file.acts) {
+    const drawn = new Map(), found = [];
+    for (const { subject, data: sent } of events) {
+      const data = points_by_rule ? { ...sent, drawing: { ...sent.drawing, strokes: byRule(points_by_rule) } } : sent;
+      found.push(refusal({ data, subject }, jwk, file.device, drawn));
+    }
+    const same = found.map((refused) => (refused ? "refused" : "recorded")).join() === results.join();
+    check("acts", name, same && found.at(-1) === problem);
+    if (text) {
+      const act = JSON.parse(text), { data } = events.at(-1);
+      const again = signedAct(act, { ...jwk, d }, file.device);
+      const alike = again.split(".").slice(0, 2).join() === data.act.split(".").slice(0, 2).join();
+      check("signed_acts", name, alike && canonicalJson(act) === text && shownOf(shown) === act.shown);
+      if (!problem) check("signed_acts", `${name}, anew`, canonicalJson(actOf(again, jwk)) === text);
     }
   }
   return { counted, failed };
@@ -209,7 +217,7 @@ class Handset {
       id: uuid7(now),
       source: this.enrolment.source,
       type,
-      subject: `item/${item}`,
+      subject: `item/${itemOf(item, "code128").number}`,
       time: new Date(now).toISOString(),
       datacontenttype: "application/json",
       data: { barcode: { raw: item, symbology: "code128" }, ...data },
@@ -220,11 +228,38 @@ class Handset {
     };
   }
 
+  // One event for each item, all of one signature.
+  handOver(items, receiver, drawing, { text, openedAt, ...said }) {
+    const now = Date.now();
+    const act = {
+      id: uuid7(now),
+      device: this.enrolment.device,
+      procedure: "signature-id",
+      version: 1,
+      items: items.map((item) => itemOf(item, "code128").number),
+      nonce: crypto.randomBytes(16).toString("base64url"),
+      shown: shownOf(text),
+      opened_at: new Date(openedAt).toISOString(),
+      signed_at: new Date(now).toISOString(),
+      receiver,
+      drawing: nameOf(drawing),
+      ...said,
+    };
+    const data = { act: signedAct(act, this.key, this.enrolment.device), drawing };
+    return items.map((item) => this.event("facteo.item.handed-over", item, data));
+  }
+
   async sync(events) {
     const clock = { time: new Date().toISOString(), monotonic: Math.floor(performance.now()), boot: BOOT };
     const { headers, body } = await this.call("POST", "/v1/events", { clock, events });
     return { ...body, commands_waiting: Number(headers["facteo-commands-waiting"]) };
   }
+}
+
+// Strokes as a pad gives them. Nobody signs twice alike.
+function aDrawing() {
+  const point = (_, n) => [4000 + 1500 * n + crypto.randomInt(900), 20000 + crypto.randomInt(20000), 16 * n, 128];
+  return { pad: { width: 1080, height: 420, dpi: 420 }, strokes: [Array.from({ length: 32 }, point)] };
 }
 
 async function day(ticket, item, connectTo) {
@@ -234,7 +269,11 @@ async function day(ticket, item, connectTo) {
   const events = [
     handset.event("facteo.item.scanned", item, { step: "out-for-delivery" }),
     handset.event("facteo.item.scanned", item, { step: "teleported" }),
-    handset.event("facteo.item.delivered", item, { recipient: "letter-box" }),
+    ...handset.handOver([item], { last_name: "LEFÈVRE", first_name: "Hélène" }, aDrawing(), {
+      text: ["Remise contre signature", item],
+      openedAt: Date.now() - 20_000,
+      document: "identity-card",
+    }),
   ];
   const [first, again] = [await handset.sync(events), await handset.sync(events)];
   return { stated, round, ids: events.map((event) => event.id), first, again, corrected: handset.corrected };

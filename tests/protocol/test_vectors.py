@@ -14,12 +14,31 @@ import pytest
 from joserfc.jwk import ECKey
 
 import app  # noqa: F401 - it declares the problems
+from chalicelib.addresses.schemas import PostalAddress
 from chalicelib.core import ids
 from chalicelib.core.endpoint import MIB
 from chalicelib.core.errors import Problem
+from chalicelib.core.facts import MAX_EVENT_BYTES
+from chalicelib.core.schemas import Schema
 from chalicelib.fleet.rules import POLICY
-from chalicelib.sync.drafts import ACCEPTED, MAX_EVENT_BYTES
+from chalicelib.items import identifiers
+from chalicelib.items.schemas import Addressee
+from chalicelib.proxies.carried import CarriedPrincipal, CarriedProxy, Kind, Scope
+from chalicelib.proxies.schemas import Flag
+from chalicelib.redirections.carried import (
+    CarriedBeneficiary,
+    CarriedRedirection,
+    Reach,
+    RedirectionKind,
+    RedirectionScope,
+)
+from chalicelib.redirections.schemas import Action
+from chalicelib.rounds.schemas import Bundle, BundleItem
+from chalicelib.signatures import drawings, evidence, procedures, rules
+from chalicelib.signatures.schemas import Act, Mention, Receiver
+from chalicelib.sync.drafts import ACCEPTED
 from chalicelib.sync.rules import WINDOW
+from handset import acts
 from handset.signing import HandsetKey, Request, sign
 from infra import vectors
 from infra.build import ROOT
@@ -30,11 +49,33 @@ from tests.support.factories import a_handset
 VECTORS: dict[str, Any] = json.loads(vectors.PATH.read_text())
 KEYS = {key["name"]: key for key in VECTORS["keys"]}
 PAGE = (ROOT / "docs" / "protocol" / "README.md").read_text()
+BLOCKS = re.findall(r"```json\n(.*?)\n```", PAGE, re.DOTALL)
 EXAMPLE = VECTORS["signatures"][0]
+OF_THE_ACT = {
+    Mention.SIGNATURE,
+    Mention.DOCUMENT,
+    Mention.EARLIER_PROOF,
+    Mention.CARRIER_SIGNATURE,
+    Mention.PRESENTATION_DATE,
+}
+"""What an act adds to a proof, by some procedures and not by others."""
 
 
 def named(part: str) -> list[Any]:
     return [pytest.param(each, id=each["name"]) for each in VECTORS[part]]
+
+
+def events_of(vector: dict[str, Any]) -> list[dict[str, Any]]:
+    """The events that carry an act, with the strokes that the vector leaves to the rule."""
+    if not vector["points_by_rule"]:
+        return list(vector["events"])
+    drawing = vectors.vectors_acts.by_rule(vector["points_by_rule"])
+    return [{**event, "data": {**event["data"], "drawing": drawing}} for event in vector["events"]]
+
+
+def problem_of(result: dict[str, Any]) -> str | None:
+    """The last part of a problem's type."""
+    return result["problem"] and result["problem"]["type"].removeprefix("/problems/")
 
 
 def sent(api: Api, request: dict[str, Any]) -> Answered:
@@ -100,6 +141,40 @@ def test_the_uuids_are_ours() -> None:
         assert not ids.is_uuid7(bad["uuid"]), bad["because"]
 
 
+def test_a_barcode_leads_to_the_item_or_to_the_refusal_that_it_says(api: Api) -> None:
+    device, barcodes = a_handset(api, VECTORS["device"]), VECTORS["barcodes"]
+    events = [
+        vectors.vectors_events.event(
+            place,
+            subject=f"item/{vector['number']}",
+            data={"barcode": {name: vector[name] for name in ("raw", "symbology")}, "step": "presented"},
+        )
+        for place, vector in enumerate(barcodes, start=1)
+    ]
+    results = device.calls().post("/v1/events", vectors.vectors_events.batch(events)).body["results"]
+    for vector, result in zip(barcodes, results, strict=True):
+        expected = {"type": "/problems/unknown-identifier", "code": vector["refused"]} if vector["refused"] else None
+        assert result["result"] == ("refused" if expected else "recorded"), (vector["name"], result)
+        assert expected is None or expected.items() <= result["problem"].items(), (vector["name"], result)
+
+
+def test_every_kind_of_barcode_and_refusal_has_a_vector() -> None:
+    kinds = {identifiers.parse(each["raw"]).kind for each in VECTORS["barcodes"] if each["number"]}
+    assert kinds == set(identifiers.Kind) - {identifiers.Kind.TAKEN_IN_CHARGE}
+    elsewhere = {"too-long", "no-item-number", "product-malformed", "parcel-number-malformed"}
+    assert {each["refused"] for each in VECTORS["barcodes"]} == {
+        None,
+        "label-only",
+        *(set(identifiers.Refusal) - elsewhere),
+    }
+
+
+@pytest.mark.parametrize("vector", named("batches"))
+def test_a_batch_that_is_none_is_refused_whole(api: Api, vector: dict[str, Any]) -> None:
+    answer = a_handset(api, VECTORS["device"]).calls().post("/v1/events", vector["body"])
+    assert (answer.status, answer.problem) == (vector["status"], vector["problem"])
+
+
 @pytest.mark.parametrize("vector", named("events"))
 def test_an_event_is_recorded_or_refused_as_it_says(api: Api, vector: dict[str, Any]) -> None:
     device = a_handset(api, VECTORS["device"])
@@ -118,6 +193,64 @@ def test_a_sync_goes_as_it_says(api: Api) -> None:
             assert answer["results"][0]["problem"]["type"] == f"/problems/{step['problem']}", step["name"]
 
 
+@pytest.mark.parametrize("vector", named("acts"))
+def test_an_act_is_recorded_or_refused_as_it_says(api: Api, vector: dict[str, Any]) -> None:
+    device = a_handset(api, VECTORS["device"], key=msgspec.json.encode(KEYS["handset"]["public"]).decode())
+    device.key = HandsetKey(vectors.KEYS["handset"])
+    batch = vectors.vectors_events.batch(events_of(vector))
+    results = device.calls().post("/v1/events", batch).body["results"]
+    assert [result["result"] for result in results] == vector["results"], results
+    assert problem_of(results[-1]) == vector["problem"], results
+
+
+@pytest.mark.parametrize("vector", [each for each in named("acts") if each.values[0]["canonical"]])
+def test_the_reference_handset_signs_the_same_act(vector: dict[str, Any]) -> None:
+    act, data = json.loads(vector["canonical"]), events_of(vector)[-1]["data"]
+    signed = acts.signed(act, HandsetKey(vectors.KEYS["handset"]), VECTORS["device"])
+    assert acts.canonical(act).decode() == vector["canonical"]
+    assert signed.rpartition(".")[0] == data["act"].rpartition(".")[0]
+    assert acts.shown(vector["shown"]) == act["shown"]
+    if not vector["problem"]:
+        names = [drawing and acts.name_of(drawing) for drawing in (data["drawing"], data["carrier_drawing"])]
+        assert names == [act.get("drawing"), act.get("carrier_drawing")]
+
+
+def test_every_problem_of_an_act_and_every_procedure_has_a_vector() -> None:
+    own = {problem.slug() for problem in Problem.__subclasses__() if problem.__module__ == evidence.__name__}
+    assert own <= {each["problem"] for each in VECTORS["acts"]}
+    named = {json.loads(each["canonical"])["procedure"] for each in VECTORS["acts"] if each["canonical"]}
+    in_force = {each.name for each in procedures.PROCEDURES if procedures.holds_on(each, vectors.NOW.date())}
+    assert in_force <= named
+
+
+def test_the_largest_drawing_is_as_large_as_it_may_be() -> None:
+    largest = vectors.vectors_acts.by_rule(vectors.vectors_acts.LARGEST)
+    point = len(",[65535,65535,28690,255]")
+    assert drawings.MAX_BYTES - point <= len(acts.canonical(largest["strokes"])) <= drawings.MAX_BYTES
+
+
+def test_the_pages_act_is_the_first_vector() -> None:
+    first = VECTORS["acts"][0]
+    data = first["events"][0]["data"]
+    told = [acts.canonical(data["drawing"]["strokes"]).decode(), *json.loads(first["canonical"]).values()]
+    told += [first["canonical"], *data["act"].split(".")[:1], data["act"], *first["shown"]]
+    assert [text for text in told if isinstance(text, str) and text not in PAGE] == []
+
+
+def test_the_page_tells_every_member_of_an_act_and_what_each_procedure_needs() -> None:
+    act = next(part for part in PAGE.split("\n### ") if part.startswith("The act"))
+    members = [*Act.__struct_fields__, *Receiver.__struct_fields__]
+    assert [name for name in members if f"`{name}`" not in act] == []
+    rows = [line for line in PAGE.splitlines() if line.startswith("| `")]
+    for procedure in procedures.PROCEDURES:
+        [row] = [line for line in rows if line.startswith(f"| `{procedure.name}` | {procedure.version} |")]
+        last = f" to {procedure.last_day}" if procedure.last_day else ""
+        assert f"| from {procedure.first_day}{last} |" in row
+        assert {mention for mention in OF_THE_ACT if f"`{mention}`" in row} == OF_THE_ACT & set(procedure.mentions)
+    for document, (first_day, _, _) in procedures.DOCUMENTS.items():
+        assert [line for line in rows if line.startswith(f"| `{document}` | from {first_day}")], document
+
+
 def test_the_pages_example_is_the_first_vector() -> None:
     request, key = EXAMPLE["request"], KEYS["handset"]
     told = [EXAMPLE["base"], request["body"], key["canonical"], key["thumbprint"], key["d"]]
@@ -126,14 +259,48 @@ def test_the_pages_example_is_the_first_vector() -> None:
     assert urllib.parse.urlsplit(request["url"]).path in PAGE
 
 
+def test_the_pages_round_has_every_member_and_explains_it() -> None:
+    [example] = [block for block in BLOCKS if '"snapshot"' in block and '"server_time"' in block]
+    told = json.loads(example)
+    msgspec.json.decode(example, type=Bundle)
+    [item], [proxy], [redirection] = told["items"], told["proxies"], told["redirections"]
+    examples: list[tuple[dict[str, Any], type[Schema]]] = [
+        (told, Bundle),
+        (item, BundleItem),
+        (item["addressee"], Addressee),
+        (proxy, CarriedProxy),
+        (proxy["principal"], CarriedPrincipal),
+        (redirection, CarriedRedirection),
+        (redirection["beneficiaries"][0], CarriedBeneficiary),
+        (redirection["new_address"], PostalAddress),
+    ]
+    assert [kind for example, kind in examples if set(example) != set(kind.__struct_fields__)] == []
+    named = [*item, *item["addressee"], *proxy.keys() - {"id", "revision"}, *redirection, *examples[6][0]]
+    assert [name for name in named if f"`{name}`" not in PAGE] == []
+    values = [*Kind, *Scope, *RedirectionKind, *RedirectionScope, *Reach, *Action]
+    assert [value for value in values if f"`{value}`" not in PAGE] == []
+
+
+def test_the_pages_batch_is_one_that_is_taken() -> None:
+    [example] = [json.loads(block) for block in BLOCKS if block.startswith('{"clock"')]
+    assert 1 <= len(example["events"]) <= POLICY.batch_events
+
+
+def test_the_page_explains_every_refusal_of_a_barcode() -> None:
+    refusals = {each["refused"] for each in VECTORS["barcodes"] if each["refused"]}
+    assert [code for code in refusals if f"`{code}`" not in PAGE] == []
+
+
 def test_the_page_names_every_type_value_limit_and_refusal() -> None:
     kinds = [fact.body for fact in ACCEPTED.values()]
     fields = {field.type for kind in kinds for field in msgspec.structs.fields(kind)}
     values = [value for kind in fields if isinstance(kind, type) and issubclass(kind, enum.Enum) for value in kind]
     limits = [POLICY.batch_events, POLICY.batch_bytes, MAX_EVENT_BYTES, MIB // 8, WINDOW]
-    own = {"chalicelib.sync.problems", "chalicelib.fleet.rules", "chalicelib.rounds.bundle"}
+    limits += [evidence.MAX_EVENT_BYTES, drawings.MAX_BYTES]
+    own = {"chalicelib.sync.problems", "chalicelib.fleet.rules", "chalicelib.rounds.bundle", evidence.__name__}
     refusals = [problem.slug() for problem in Problem.__subclasses__() if problem.__module__ in own]
-    told = [*ACCEPTED, *values, *refusals, *map("{:,}".format, limits)]
+    flags = [*Flag, rules.NOT_IDENTIFIED]
+    told = [*ACCEPTED, *values, *refusals, *flags, *map("{:,}".format, limits)]
     assert len(values) > 15
     assert len(refusals) > 12
     assert [each for each in told if each not in PAGE] == []

@@ -22,7 +22,7 @@ from chalicelib.core import aws, keyring, oidc, settings, signing, table
 from chalicelib.core.table import Table
 from tests.support import transactions
 
-QUEUES = ("inbox", "slices", "tracking", "sorting")
+QUEUES = ("inbox", "slices", "tracking", "sorting", "judging")
 BUCKET = "facteo-test-inbox"
 
 

@@ -20,6 +20,21 @@ DEVICE = "019ac9a0-0000-7000-8000-0000000000d1"
 STREAM = "arn:aws:dynamodb:eu-west-3:123456789012:table/facteo-test-journal/stream/2026-11-01T00:00:00.000"
 QUEUE = "arn:aws:sqs:eu-west-3:123456789012:facteo-test-tracking"
 
+HANDED_OVER = {
+    "act": "019ac9a0-0000-7000-8000-0000000000ac",
+    "items": [ITEM],
+    "procedure": "signature-id",
+    "version": 1,
+    "recipient": "addressee",
+    "proxy": None,
+    "earlier": None,
+    "delivered_on": "2026-11-23",
+    "presented_on": None,
+    "drawing": None,
+    "signed": "",
+}
+"""What the journal keeps of a handing over, when who received does not matter."""
+
 SCHEDULED = {
     "version": "0",
     "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
@@ -41,6 +56,7 @@ def an_item_event(
     needed = {
         "facteo.item.scanned": {"step": "taken-in-charge"},
         "facteo.item.delivered": {"recipient": "addressee"},
+        "facteo.item.handed-over": HANDED_OVER,
         "facteo.item.not-delivered": {"cause": "absent"},
         "facteo.item.held": {"place": "post-office"},
         "facteo.item.returned": {"cause": "refused"},

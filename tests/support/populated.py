@@ -7,22 +7,49 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.connectors.importer.workers import take_file
-from chalicelib.core import aws
+from chalicelib.core import aws, journal, keyring
 from chalicelib.core.access import ROLES
+from chalicelib.core.events import Event
 from chalicelib.items.event_types import SCANNED
+from chalicelib.judging.workers import judging
+from chalicelib.signatures import rules
+from chalicelib.signatures.assembly import code_of
+from tests.support.acts import a_hand_over
 from tests.support.api import Api
 from tests.support.cloud import BUCKET
 from tests.support.events import announced, deliver
-from tests.support.factories import ITEM, HeldHandset
+from tests.support.factories import ITEM, HeldHandset, an_item
 from tests.support.fleet import HERE, OURS, NewHandset, a_post, a_ticket
+from tests.support.proxies import DOCUMENTS, a_proxy, registered
+from tests.support.redirections import ANNE, Desk, a_request
 
 DAY = "2026-11-23"
 CLIENT = "123456"
+PROXY = a_proxy(start="2026-12-01", end="2026-12-31")
+REDIRECTION = a_request()
+
+BODIES: dict[str, Any] = {
+    "PUT /v1/redirections/{redirection}": REDIRECTION,
+    "POST /v1/redirections/{redirection}/verification": {"method": "digital-identity"},
+    "POST /v1/redirections/{redirection}/code": {"replaces": 1},
+    "POST /v1/redirections/{redirection}/refusal": {"reason": "fraud-suspected"},
+    "POST /v1/redirections/{redirection}/cancellation": {},
+    "POST /v1/redirections/{redirection}/end": {"on": "2026-12-24"},
+    "POST /v1/redirections/{redirection}/renewal": {"id": "019ac9a0-0000-7000-8000-0000000000e1", "months": 6},
+    "POST /v1/redirection-checks": {"item": ITEM},
+    "POST /v1/proxy-checks": {"item": ITEM, "holder": {"last_name": "MOREAU", "first_name": "Julien"}},
+    "PUT /v1/proxies/{proxy}": PROXY,
+    "POST /v1/proofs/{proof}/readings": {"reason": "claim", "details": "The addressee says that nothing came"},
+}
+"""Good bodies, for those endpoints whose fields must fit together."""
 
 
 @dataclass
 class Populated:
-    """The post, its handset with its only event (a scan at the depot `HERE`), a ticket for another one, and a file."""
+    """The post, its handset with its only scan (at the depot `HERE`), a ticket for another one, a file, a proxy and a
+    redirection that wait for their verification, and a redirection that was verified. The handset also handed over
+    another item, `proven`, against signature: `proof`, whose documents have the code `verification`.
+    """
 
     api: Api
     handset: HeldHandset
@@ -30,11 +57,18 @@ class Populated:
     newcomer: NewHandset
     ticket: str
     import_id: str
+    proxy: str
+    redirection: str
+    verified: str
+    proven: str
+    proof: str
+    verification: str
 
     @property
     def names(self) -> dict[str, Any]:
         """The values by which parameters and fields name something that exists."""
         return {
+            **PROXY,
             "carrier": OURS,
             "client": CLIENT,
             "code": self.ticket,
@@ -42,13 +76,25 @@ class Populated:
             "day": DAY,
             "depot": HERE,
             "device": self.handset.device,
+            "documents": DOCUMENTS,
             "import_id": self.import_id,
             "item": ITEM,
             "items": ITEM,
+            "proof": self.proof,
+            "proxy": self.proxy,
+            "redirection": self.redirection,
             "public_key": self.newcomer.key.public_jwk,
             "slug": "not-found",
             "zone": "PARIS-SUD",
         }
+
+    def names_for(self, path: str) -> dict[str, Any]:
+        """The same for an operation: only a redirection that was verified is ended or renewed."""
+        if path.endswith(("{redirection}/end", "{redirection}/renewal")):
+            return self.names | {"redirection": self.verified}
+        if path.endswith(("{item}/proofs", "{code}")):
+            return self.names | {"item": self.proven, "code": self.verification}
+        return self.names
 
 
 def populated(api: Api) -> Populated:
@@ -63,7 +109,30 @@ def populated(api: Api) -> Populated:
     handset = NewHandset(api).enrolled()
     event = handset.event(SCANNED, data={"step": "at-depot"})
     assert handset.sync(event).body["results"][0]["result"] == "recorded"
-    return Populated(api, handset, event["id"], NewHandset(api), a_ticket(api)["code"], _imported(api))
+    desk, handed_over = Desk(api), _handed_over(handset, an_item())
+    return Populated(
+        api,
+        handset,
+        event["id"],
+        NewHandset(api),
+        a_ticket(api)["code"],
+        _imported(api),
+        registered(api, PROXY),
+        redirection=desk.requested(**REDIRECTION),
+        verified=desk.verified(beneficiaries=[ANNE]),
+        proven=handed_over.subject.removeprefix("item/"),
+        proof=handed_over.id,
+        verification=code_of(keyring.key_of(rules.subject_of(handed_over.id))),
+    )
+
+
+def _handed_over(handset: HeldHandset, item: str) -> Event:
+    """The event of a handing over against signature, judged."""
+    sent = a_hand_over(handset, item)
+    assert handset.sync(sent).body["results"][0]["result"] == "recorded"
+    [event] = journal.read(f"item/{item}")
+    assert deliver(judging, [event]) == []
+    return event
 
 
 def _imported(api: Api) -> str:

@@ -15,7 +15,7 @@ from chalicelib.core.events import Event
 from chalicelib.core.intake import Taken
 from chalicelib.items import service as items
 from chalicelib.items.schemas import Corrected, Status
-from chalicelib.rounds import plan, service
+from chalicelib.rounds import service
 from chalicelib.rounds.schemas import Placement, PlanLine
 from chalicelib.rounds.tables import PlaceRow, places_on
 from chalicelib.rounds.workers import sorting
@@ -26,15 +26,13 @@ from tests.support.crashes import after_step
 from tests.support.events import an_item_event, announced, deliver, recorded
 from tests.support.factories import DEPOT, ROUTE, a_plan_line, an_addressee, an_item
 from tests.support.races import overtaken
+from tests.support.sorting import import_plan, route_of, row_of, sorted_item
 
 ON_THE_ROUTE = f"{DEPOT}/{ROUTE}"
 UNSORTED = f"{DEPOT}/unsorted"
+HELD = f"{DEPOT}/held"
 ELSEWHERE = "75018A"
 MANAGER = StaffMember(actor="staff/s-1", roles=frozenset({"depot-manager"}), scopes=frozenset({EVERYWHERE}))
-
-
-def import_plan(*lines: PlanLine, delivery: str = "import/1/1") -> list[Taken]:
-    return plan.import_plan(lines, actor="legacy/sorting-plan", correlation_id=delivery)
 
 
 def plan_events(depot: str = DEPOT) -> list[Event]:
@@ -47,30 +45,9 @@ def work_off(aws: Cloud, change: Event) -> None:
     assert deliver(sorting, [message["Body"] for message in aws.messages("sorting")]) == []
 
 
-def row_of(item: str) -> PlaceRow | None:
-    return PlaceRow.find(f"item/{item}", "place")
-
-
-def route_of(item: str) -> str | None:
-    """The route on which the item lies, if any: its row and the index say the same."""
-    row = row_of(item)
-    route: str | None = row.route if row else None
-    if route:
-        depot, _, name = route.partition("/")
-        assert item in [one.item for one in places_on(depot, name)]
-    return route
-
-
 def scan(item: str, step: str = "at-depot", *, depot: str = DEPOT, minutes: int = 1) -> list[Event]:
     at = clocks.now() + timedelta(minutes=minutes)
     return recorded(an_item_event(item=item, at=at, data={"step": step}, place=f"depot/{depot}"))
-
-
-def sorted_item(**changes: object) -> str:
-    """A new item that was announced and settled."""
-    item = an_item()
-    assert deliver(sorting, [announced(item, **changes)]) == []
-    return item
 
 
 class TestByPlan:
@@ -162,7 +139,7 @@ class TestByScan:
         [
             ("facteo.item.delivered", Status.DELIVERED, None),
             ("facteo.item.returned", Status.RETURNED, None),
-            ("facteo.item.held", Status.HELD, None),
+            ("facteo.item.held", Status.HELD, HELD),
             ("facteo.item.redirected", Status.REDIRECTED, None),
             ("facteo.item.not-delivered", Status.NOT_DELIVERED, ON_THE_ROUTE),
         ],
@@ -177,7 +154,7 @@ class TestByScan:
 
         assert items.read(item).status is status
         assert route_of(item) == route
-        assert list(places_on(DEPOT, ROUTE)) == [] or route
+        assert [row.item for row in places_on(DEPOT, ROUTE)] == ([item] if route == ON_THE_ROUTE else [])
 
     @pytest.mark.parametrize("event_type", ["facteo.item.delivered", "facteo.item.scanned"])
     def test_a_corrected_event_moves_no_item(self, aws: Cloud, event_type: str) -> None:

@@ -27,6 +27,7 @@ class RelaySettings(Settings, frozen=True, kw_only=True):
 
     tracking_queue: str
     sorting_queue: str
+    judging_queue: str
 
 
 def relay(found: Sequence[Event]) -> None:

@@ -13,6 +13,7 @@ from chalicelib.items.event_types import (
     ANNOUNCED,
     CORRECTED,
     DELIVERED,
+    HANDED_OVER,
     HELD,
     NOT_DELIVERED,
     REDIRECTED,
@@ -20,11 +21,12 @@ from chalicelib.items.event_types import (
     SCANNED,
 )
 
-ITEM_FACTS: Final = (ANNOUNCED, SCANNED, DELIVERED, NOT_DELIVERED, HELD, RETURNED, REDIRECTED, CORRECTED)
+ITEM_FACTS: Final = (ANNOUNCED, SCANNED, DELIVERED, HANDED_OVER, NOT_DELIVERED, HELD, RETURNED, REDIRECTED, CORRECTED)
 
 SUBSCRIPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "tracking": ITEM_FACTS,
     "sorting": (*ITEM_FACTS, "facteo.plan.changed"),
+    "judging": (HANDED_OVER, REDIRECTED),
 }
 """Consumer → the event types it takes."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import repeat
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -37,7 +37,19 @@ def a_flow(**changes: Any) -> Flow:
 def a_day(**changes: float) -> list[Flow]:
     """The flows of a day of which each run costs one unit of the journal."""
     kinds = [f"{worker} {of}" for worker in ("tracking", "sorting") for of in (ANNOUNCED, SCANNED, DELIVERED)]
-    names = [*kinds, "sync", "round", "unchanged", "slice", "relay", "relay, full", "sweep", "erase", "despatch"]
+    names = [
+        *kinds,
+        "sync",
+        "round",
+        "unchanged",
+        "lookup",
+        "slice",
+        "relay",
+        "relay, full",
+        "sweep",
+        "erase",
+        "despatch",
+    ]
     return flows(Day(**changes), dict(zip(names, repeat(a_cost(journal=1)))), MEMORY)
 
 
@@ -79,6 +91,38 @@ def test_every_handset_syncs_and_every_fact_is_relayed() -> None:
     assert runs["POST /v1/events"] == 40
     assert (runs["GET /v1/round, new"], runs["GET /v1/round, unchanged"]) == (10, 20)
     assert runs["relay, facts"] == 12
+
+
+def test_every_item_is_looked_up_as_often_as_assumed() -> None:
+    [flow] = [flow for flow in a_day(handsets=10, items=6, lookups=0.5, lookup_peak=0.2) if "suivi" in flow.name]
+    assert (flow.runs, flow.function, flow.when) == (30, "api_handler", MORNING)
+    assert flow.peak == pytest.approx(30 * 0.2 * Day().peak_factor / 3600)
+
+
+@pytest.mark.parametrize(("messages", "requests"), [(0, 0), (1, 2), (10, 2), (11, 4), (50, 10)])
+def test_a_run_takes_ten_messages_with_each_request_to_its_queue(messages: int, requests: int) -> None:
+    assert capacity.polls_of(a_flow(messages=messages)) == requests
+
+
+def test_every_run_behind_a_queue_pays_for_its_messages() -> None:
+    queues = {flow.name: flow.messages for flow in a_day(tracking_batch=50, sorting_batch=20) if flow.messages}
+    assert queues.pop("200 lines of announcements") == 1
+    assert {name.partition(",")[0]: messages for name, messages in queues.items()} == {"tracking": 50, "sorting": 20}
+    one, other = (capacity.amounts(Day(), [a_flow(messages=size)], MEMORY) for size in (10, 20))
+    assert other["SQS, a million requests"] == 2 * one["SQS, a million requests"] > 0
+
+
+def test_every_limit_is_compared_with_a_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Noted(dict[str, float]):
+        read: ClassVar[set[str]] = set()
+
+        def __getitem__(self, name: str) -> float:
+            self.read.add(name)
+            return super().__getitem__(name)
+
+    monkeypatch.setattr(capacity, "LIMITS", Noted(LIMITS))
+    capacity.limits(Day(), a_day(), MEMORY)
+    assert set(LIMITS) == Noted.read
 
 
 def test_twice_the_handsets_cost_twice_as_much() -> None:
@@ -123,6 +167,13 @@ def test_an_index_row_costs_once_and_a_row_outside_of_a_transaction_too(api: Api
         moved = Measured(clerk).sorting(DELIVERED, 1).ledger
     assert relayed.written == {"inbox": 3}
     assert moved.written == {"rounds": 2, "rounds/by-route": 1}
+
+
+def test_a_lookup_is_one_query(api: Api) -> None:
+    with Clerk().listening() as clerk:
+        cost = Measured(clerk).lookup()
+    assert cost.ledger.dynamodb == {"Query": 1}
+    assert cost.bytes_out > 500
 
 
 def test_a_row_that_is_not_there_costs_a_read(api: Api) -> None:

@@ -18,6 +18,7 @@ FUNCTION = watch.FUNCTION
 
 HOUR = 3600
 CONSUMERS = {
+    "Judging": "judging",
     "Relay": "relay",
     "Sorting": "sorting",
     "TakeFile": "take_file",

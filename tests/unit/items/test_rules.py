@@ -27,6 +27,7 @@ SAYS = [
     ("facteo.item.scanned", {"step": "out-for-delivery"}, Status.OUT_FOR_DELIVERY),
     ("facteo.item.scanned", {"step": "presented"}, Status.PRESENTED),
     ("facteo.item.delivered", {}, Status.DELIVERED),
+    ("facteo.item.handed-over", {}, Status.DELIVERED),
     ("facteo.item.not-delivered", {}, Status.NOT_DELIVERED),
     ("facteo.item.held", {}, Status.HELD),
     ("facteo.item.returned", {}, Status.RETURNED),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -14,12 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core.schemas import Schema
-from chalicelib.items.event_types import DISCRIMINATOR
 from chalicelib.items.identifiers import parse
 from chalicelib.items.schemas import (
-    EVENT_TYPES,
     Addressee,
     Barcode,
+    Capacity,
     Cause,
     Delivered,
     Held,
@@ -27,7 +25,6 @@ from chalicelib.items.schemas import (
     HistoryEntry,
     ItemHistory,
     NotDelivered,
-    Recipient,
     Redirected,
     Returned,
     Scanned,
@@ -36,6 +33,7 @@ from chalicelib.items.schemas import (
 )
 from chalicelib.items.suivi import MAX_ECHO, SuiviAnswer, holder_of, render, render_many
 from chalicelib.items.suivi_codes import CODES, DELIVERED_BACK, HOLDER_OF_KIND, MESSAGES, ROWS, STEP_OF_STATUS, Holder
+from tests.support.item_facts import a_handing_over, every_fact
 
 GOLDEN = Path(__file__).parents[2] / "fixtures" / "suivi"
 ITEM = "9V20524752032"
@@ -48,6 +46,7 @@ AT_DEPOT = ("facteo.item.scanned", Scanned(barcode=BARCODE, step=Step.AT_DEPOT))
 OUT = ("facteo.item.scanned", Scanned(barcode=BARCODE, step=Step.OUT_FOR_DELIVERY))
 PRESENTED = ("facteo.item.scanned", Scanned(barcode=BARCODE, step=Step.PRESENTED))
 DELIVERED = ("facteo.item.delivered", Delivered(barcode=BARCODE))
+HANDED_OVER = ("facteo.item.handed-over", a_handing_over())
 ABSENT = ("facteo.item.not-delivered", NotDelivered(barcode=BARCODE, cause=Cause.ABSENT))
 HELD = ("facteo.item.held", Held(barcode=BARCODE, place=HeldAt.POST_OFFICE, until=date(2026, 4, 7)))
 RETURNED = ("facteo.item.returned", Returned(barcode=BARCODE, cause=Cause.REFUSED))
@@ -138,13 +137,7 @@ def test_there_is_no_other_code() -> None:
 
 
 def test_every_value_of_every_event_has_a_row_and_both_sentences() -> None:
-    values: dict[str, type[enum.StrEnum]] = {"step": Step, "recipient": Recipient, "cause": Cause, "place": HeldAt}
-    expected = {
-        (event_type, str(value))
-        for event_type in EVENT_TYPES
-        for value in (values[DISCRIMINATOR[event_type]] if event_type in DISCRIMINATOR else [""])
-    }
-    assert ROWS.keys() == expected
+    assert ROWS.keys() == every_fact()
     for row in ROWS.values():
         assert bool(row.label.french) is bool(row.label.english) is bool(row.code)
 
@@ -165,6 +158,7 @@ def test_every_status_has_a_step() -> None:
         (HELD, Status.HELD, "AG1", 4),
         (RETURNED, Status.RETURNED, "RE1", 4),
         (DELIVERED, Status.DELIVERED, "DI1", 5),
+        (HANDED_OVER, Status.DELIVERED, "DI1", 5),
     ],
 )
 def test_each_fact_has_its_code_and_step(fact: Fact, status: Status, code: str, steps: int) -> None:
@@ -209,8 +203,30 @@ def test_events_of_the_same_moment_have_one_order() -> None:
         assert event_codes(a_history(events=tuple(listed))) == ["ET1", "PC1", "DR1"]
 
 
-def test_a_delivered_item_is_final_and_has_its_delivery_date() -> None:
-    found = shipment(a_history(TAKEN, DELIVERED, status=Status.DELIVERED, final=True))
+@pytest.mark.parametrize(
+    ("capacity", "lang", "sentence"),
+    [
+        (Capacity.ADDRESSEE, "fr_FR", "Votre envoi a été remis à son destinataire."),
+        (Capacity.HOLDER, "fr_FR", "Votre envoi a été remis à une personne mandatée par le destinataire."),
+        (Capacity.HOLDER, "en_GB", "Your item has been handed to a person whom the addressee authorised."),
+    ],
+)
+def test_the_sentence_alone_tells_a_holder_from_the_addressee(capacity: Capacity, lang: str, sentence: str) -> None:
+    fact = ("facteo.item.handed-over", a_handing_over(capacity))
+    [event] = shipment(a_history(fact, status=Status.DELIVERED, final=True), lang)["event"]
+    assert (event["code"], event["label"]) == ("DI1", sentence)
+
+
+def test_a_death_is_not_told() -> None:
+    fact = ("facteo.item.not-delivered", NotDelivered(barcode=BARCODE, cause=Cause.DECEASED))
+    for lang in ("fr_FR", "en_GB"):
+        [event] = shipment(a_history(fact, status=Status.NOT_DELIVERED), lang)["event"]
+        assert not {"décédé", "décès", "deceased", "died"} & set(event["label"].lower().split())
+
+
+@pytest.mark.parametrize("delivery", [DELIVERED, HANDED_OVER], ids=["delivered", "handed over"])
+def test_a_delivered_item_is_final_and_has_its_delivery_date(delivery: Fact) -> None:
+    found = shipment(a_history(TAKEN, delivery, status=Status.DELIVERED, final=True))
     assert (found["isFinal"], found["deliveryDate"]) == (True, "2026-03-23T09:00:00+01:00")
 
 
@@ -222,16 +238,18 @@ def test_a_returned_item_is_final_but_not_delivered() -> None:
     assert found["timeline"][3]["type"] == -1
 
 
-def test_a_delivery_after_a_return_is_one_to_the_sender() -> None:
-    history = a_history(TAKEN, RETURNED, DELIVERED, status=Status.DELIVERED, final=True, contradictions=("event-002",))
+@pytest.mark.parametrize("delivery", [DELIVERED, HANDED_OVER], ids=["delivered", "handed over"])
+def test_a_delivery_after_a_return_is_one_to_the_sender(delivery: Fact) -> None:
+    history = a_history(TAKEN, RETURNED, delivery, status=Status.DELIVERED, final=True, contradictions=("event-002",))
     found = shipment(history)
     assert [event["code"] for event in found["event"]] == ["DI2", "RE1", "PC1"]
     assert "deliveryDate" not in found
     assert (found["timeline"][4]["status"], found["timeline"][4]["type"]) == (True, -1)
 
 
-def test_a_return_after_a_delivery_takes_the_delivery_date_back() -> None:
-    history = a_history(DELIVERED, RETURNED, status=Status.RETURNED, final=True, contradictions=("event-001",))
+@pytest.mark.parametrize("delivery", [DELIVERED, HANDED_OVER], ids=["delivered", "handed over"])
+def test_a_return_after_a_delivery_takes_the_delivery_date_back(delivery: Fact) -> None:
+    history = a_history(delivery, RETURNED, status=Status.RETURNED, final=True, contradictions=("event-001",))
     found = shipment(history)
     assert [event["code"] for event in found["event"]] == ["RE1", "DI1"]
     assert "deliveryDate" not in found

@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.core.events import Event
 from chalicelib.rounds import rules
-from chalicelib.rounds.schemas import UNSORTED, Parity, Place, Placement, PlanLine
+from chalicelib.rounds.schemas import HELD, NO_DEPOT, UNSORTED, Parity, Place, Placement, PlanLine
 from tests.support.clock import MONDAY_MORNING
 from tests.support.events import an_item_event
 from tests.support.factories import a_plan_line, an_addressee
@@ -90,7 +90,8 @@ class TestLines:
 
 
 def placed(depot: str, minutes: int) -> Event:
-    event = an_item_event(at=MONDAY_MORNING + timedelta(minutes=minutes), type="facteo.item.placed")
+    at = MONDAY_MORNING + timedelta(minutes=minutes)
+    event = an_item_event("facteo.item.placed", at=at, place=f"depot/{depot}")
     body = Placement(depot=depot, route="HAND", rank=7)
     return msgspec.structs.replace(event, data=msgspec.Raw(msgspec.json.encode(body)))
 
@@ -98,6 +99,10 @@ def placed(depot: str, minutes: int) -> Event:
 def scanned(depot: str, minutes: int, step: str = "at-depot") -> Event:
     at = MONDAY_MORNING + timedelta(minutes=minutes)
     return an_item_event(at=at, data={"step": step}, place=f"depot/{depot}" if depot else "")
+
+
+def held(place: str, minutes: int) -> Event:
+    return an_item_event("facteo.item.held", at=MONDAY_MORNING + timedelta(minutes=minutes), place=place)
 
 
 def by_hand(depot: str) -> Place:
@@ -132,3 +137,16 @@ class TestPlaces:
         self, events: Sequence[Event], plan: Place | None, place: Place | None
     ) -> None:
         assert rules.place_of(events, plan) == place
+
+    @pytest.mark.parametrize(
+        ("events", "depot"),
+        [
+            ([held(f"depot/{HERE}", 1)], HERE),
+            ([scanned(OTHER, 1), placed(OTHER, 2), held(f"depot/{HERE}", 3)], HERE),
+            ([held(f"depot/{HERE}", 1), held(f"depot/{OTHER}", 2)], OTHER),
+            ([held(f"depot/{HERE}", 1), placed(OTHER, 2)], OTHER),
+            ([held("", 1)], NO_DEPOT),
+        ],
+    )
+    def test_a_held_item_lies_with_the_depot_that_last_had_it(self, events: Sequence[Event], depot: str) -> None:
+        assert rules.held_at(events) == Place(depot=depot, route=HELD)

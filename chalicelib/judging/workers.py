@@ -1,0 +1,32 @@
+"""The function behind the queue `judging`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from chalice.app import Blueprint
+
+from chalicelib.core import consumer, events
+from chalicelib.core.consumer import Message
+from chalicelib.core.events import Event
+from chalicelib.items.event_types import HANDED_OVER, REDIRECTED
+from chalicelib.redirections import judging as redirections
+from chalicelib.signatures import judging as proofs
+from chalicelib.signatures.judging import ProviderSettings
+
+workers = Blueprint(__name__)
+
+JUDGES: Final[Mapping[str, Callable[[Event], None]]] = {
+    HANDED_OVER: proofs.judge,
+    REDIRECTED: redirections.judge,
+}
+"""Event type → who judges it. `connectors.relay.subscriptions` brings these types here."""
+
+
+@consumer.queue(workers, "judging", batch_size=10, settings=ProviderSettings)
+def judging(messages: Sequence[Message]) -> None:
+    """What happened at doors: judge each, once."""
+    for message in messages:
+        event = events.decode(message.body)
+        JUDGES[event.type](event)

@@ -1,0 +1,123 @@
+"""What others ask of contracts: the handset at the door, the round's bundle, and staff by an address."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from chalicelib.addresses import index
+from chalicelib.addresses.rules import Lines
+from chalicelib.core import clock
+from chalicelib.core.errors import NotFound
+from chalicelib.items import product_codes
+from chalicelib.items import service as items
+from chalicelib.items.product_codes import Family
+from chalicelib.redirections import contracts, decisions, rules
+from chalicelib.redirections.carried import CarriedBeneficiary, CarriedRedirection
+from chalicelib.redirections.decisions import ItemFacts
+from chalicelib.redirections.rules import Contract
+from chalicelib.redirections.schemas import (
+    ContractAtAddress,
+    Destination,
+    RedirectionCheck,
+    RedirectionDecision,
+    RedirectionFound,
+    RedirectionSearch,
+    RedirectionsFound,
+)
+
+
+def check(asked: RedirectionCheck) -> RedirectionDecision:
+    """What to do with an item now: one call by its address, two by its number.
+
+    By its number, product and weight are as announced. Raises NotFound for an item that was never announced, or whose
+    addressee can no longer be read: then the address and the name on it must be given.
+    """
+    if asked.address is not None:
+        facts = _facts(asked.product, asked.weight_grams, asked.registered, asked.do_not_forward)
+        return _decided(facts, asked.name, asked.address.apartment, asked.address)
+    announced, addressee = items.addressed(asked.item or "") or (None, None)
+    if announced is None or addressee is None:
+        raise NotFound("Nobody announced for whom this item is. Ask by the address and the name on it.")
+    registered = asked.registered or bool(announced.recommendation)
+    facts = _facts(announced.product, announced.weight_grams, registered, asked.do_not_forward)
+    return _decided(facts, addressee.company or addressee.name, addressee.apartment, addressee)
+
+
+def search(asked: RedirectionSearch) -> RedirectionsFound:
+    """The contracts at an old address, whatever has become of them: one call."""
+    listed = contracts.listed(contracts.at(index.key_of(asked.address)))
+    return RedirectionsFound(redirections=tuple(_found(contract) for contract in listed))
+
+
+def carried(addressees: Mapping[str, Lines]) -> tuple[CarriedRedirection, ...]:
+    """The redirections that are active now at the addresses of these items, by their id: one call for each 100."""
+    items_at = defaultdict[str, list[str]](list)
+    for item, addressee in addressees.items():
+        items_at[index.key_of(addressee)].append(item)
+    found = [
+        _carried(contract, tuple(sorted(items_at[address])))
+        for address, there in _active_at(items_at).items()
+        for contract in there
+    ]
+    return tuple(sorted(found, key=lambda one: one.id))
+
+
+def at_addresses(addresses: Iterable[Lines]) -> list[Contract]:
+    """The redirections that are active now at these addresses: one call for each 100 addresses."""
+    there = _active_at(index.key_of(address) for address in addresses)
+    return [contract for found in there.values() for contract in found]
+
+
+def _active_at(addresses: Iterable[str]) -> dict[str, list[Contract]]:
+    now, rows = clock.now(), contracts.at_many(addresses)
+    return {
+        address: contracts.readable(one for one in contracts.listed(row) if rules.is_active(one, now))
+        for address, row in rows.items()
+    }
+
+
+def _carried(contract: Contract, items_there: tuple[str, ...]) -> CarriedRedirection:
+    terms, destination = contract.terms, contract.destination
+    return CarriedRedirection(
+        id=terms.id,
+        revision=terms.revision,
+        kind=terms.kind,
+        scope=terms.scope,
+        reach=terms.reach,
+        last_day=terms.last_day,
+        beneficiaries=tuple(CarriedBeneficiary(**msgspec.structs.asdict(one)) for one in destination.beneficiaries),
+        apartment=destination.apartment,
+        new_address=destination.new_address,
+        items=items_there,
+    )
+
+
+def _decided(facts: ItemFacts, name: str, apartment: str, address: Lines) -> RedirectionDecision:
+    there = contracts.listed(contracts.at(index.key_of(address)))
+    return decisions.decide(facts, name, apartment, contracts.readable(there), clock.now())
+
+
+def _facts(product: str, weight_grams: int, registered: bool, do_not_forward: bool) -> ItemFacts:
+    family = product_codes.family_of(product) if product else None
+    return ItemFacts(
+        family=family,
+        registered=registered or family is Family.REGISTERED_LETTER,
+        weight_grams=weight_grams,
+        do_not_forward=do_not_forward,
+    )
+
+
+def _found(contract: ContractAtAddress) -> RedirectionFound:
+    return RedirectionFound(
+        id=contract.id,
+        revision=contract.revision,
+        state=rules.state_of(contract, clock.now()),
+        kind=contract.kind,
+        scope=contract.scope,
+        start=contract.start,
+        last_day=contract.last_day,
+        destination=contracts.opened(contract.end, contract.destination, Destination),
+    )

@@ -1,0 +1,182 @@
+"""Proofs: how long they are read, what they lack, and what about them needs a human's eye. Pure decisions."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Final, NamedTuple
+
+import msgspec
+
+from chalicelib.core.clock import PARIS
+from chalicelib.core.events import Event
+from chalicelib.items import rules as item_rules
+from chalicelib.items.schemas import (
+    Announced,
+    Capacity,
+    Cause,
+    HandedOver,
+    Held,
+    NotDelivered,
+    Redirected,
+    Scanned,
+    Step,
+)
+from chalicelib.signatures import drawings, procedures
+from chalicelib.signatures.schemas import Act, Mention, Proof, SignedAct
+
+LATEST_SYNC = timedelta(days=60)
+"""A handset that says that it delivered longer ago than this has a wrong clock."""
+
+
+def subject_of(event_id: str) -> str:
+    """The journal's and the keyring's name for the proof that an event of handing over gives."""
+    return f"proof/{event_id}"
+
+
+def act_subject(act: str) -> str:
+    """The journal's name for an act of signing."""
+    return f"act/{act}"
+
+
+def act_of(compact: str) -> Act:
+    """The act in a JWS that was verified when it came."""
+    payload = compact.split(".")[1]
+    return msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)), type=Act)
+
+
+def delivered_on(happened_at: datetime, received_at: datetime) -> date:
+    """The day of delivery in Paris; a clock that cannot be right gives the nearest day that can."""
+    received_on = received_at.astimezone(PARIS).date()
+    return max(min(happened_at.astimezone(PARIS).date(), received_on), received_on - LATEST_SYNC)
+
+
+def readable_until(delivered_on: date) -> date:
+    """The last day on which a proof can be read: a year from the delivery (article 6)."""
+    try:
+        return delivered_on.replace(year=delivered_on.year + 1)
+    except ValueError:
+        return date(delivered_on.year + 1, 3, 1)
+
+
+# --- what a proof lacks ---------------------------------------------------------------------------------
+
+_SAYS: Final[Mapping[Mention, Callable[[Proof], object]]] = {
+    Mention.SENDER: lambda proof: proof.sender and proof.sender.lines,
+    Mention.ADDRESSEE: lambda proof: proof.addressee and proof.addressee.lines,
+    Mention.DEPOSIT_DATE: lambda proof: proof.deposited_on,
+    Mention.GUARANTEE_LEVEL: lambda proof: proof.guarantee_level or not proof.registered,
+    Mention.PRICE: lambda proof: proof.price_cents is not None,
+    Mention.PROVIDER: lambda proof: proof.provider and proof.provider.lines,
+    Mention.ITEM: lambda proof: proof.item,
+    Mention.RECEIVER_NAME: lambda proof: proof.receiver,
+    Mention.CAPACITY: lambda proof: (
+        proof.receiver and (proof.receiver.capacity is Capacity.ADDRESSEE or proof.receiver.proxy)
+    ),
+    Mention.SIGNATURE: lambda proof: proof.act and proof.act.drawing,
+    Mention.DOCUMENT: lambda proof: proof.document and procedures.is_accepted(proof.document, proof.delivered_on),
+    Mention.EARLIER_PROOF: lambda proof: proof.earlier and NOT_IDENTIFIED not in proof.flags,
+    Mention.CARRIER_STATEMENT: lambda proof: proof.statement,
+    Mention.CARRIER_SIGNATURE: lambda proof: proof.act and proof.act.carrier_drawing,
+    Mention.PRESENTATION_DATE: lambda proof: proof.presented_on,
+    Mention.DELIVERY_DATE: lambda proof: proof.delivered_on,
+}
+"""Mention → whether a proof says it."""
+
+NOT_IDENTIFIED: Final = "earlier-proof-not-found"
+"""Nothing shows that this carrier saw this person's document at this address before."""
+
+
+def missing(proof: Proof) -> tuple[Mention, ...]:
+    """The mentions that the proof's procedure demands and that it lacks; of an unknown procedure all of article 4."""
+    procedure = procedures.find(proof.procedure, proof.version) or procedures.PROCEDURES[0]
+    return tuple(mention for mention in procedure.mentions if not _SAYS[mention](proof))
+
+
+# --- what needs a human's eye ---------------------------------------------------------------------------
+
+
+class Case(NamedTuple):
+    """A handing over with what is known of its item. `history` holds the item's other events."""
+
+    event: Event
+    body: HandedOver
+    act: Act
+    signed: SignedAct
+    history: Sequence[Event]
+    announced: Announced | None
+    in_person: bool
+
+
+def flags(case: Case) -> tuple[str, ...]:
+    """Words for a human about a handing over: none of them undoes what happened."""
+    return tuple(word for word, holds in _FLAGS.items() if holds(case))
+
+
+def deposited_on(history: Sequence[Event]) -> date | None:
+    """The day in Paris on which the item was taken in charge."""
+    for event in item_rules.standing(history):
+        fact = item_rules.fact_of(event)
+        if isinstance(fact, Scanned) and fact.step is Step.TAKEN_IN_CHARGE:
+            return event.happened_at.astimezone(PARIS).date()
+    return None
+
+
+def presented_on(history: Sequence[Event], stated: date | None) -> date | None:
+    """The day in Paris of the first presentation in vain, at the last address; else the day that the handset stated."""
+    days: list[date] = []
+    for event in item_rules.standing(history):
+        fact = item_rules.fact_of(event)
+        if isinstance(fact, Redirected):
+            days.clear()
+        elif isinstance(fact, Held) or (isinstance(fact, NotDelivered) and fact.cause is Cause.ABSENT):
+            days.append(event.happened_at.astimezone(PARIS).date())
+    return days[0] if days else stated
+
+
+def _procedure_out_of_force(case: Case) -> bool:
+    procedure = procedures.find(case.act.procedure, case.act.version)
+    return procedure is not None and not procedures.holds_on(procedure, case.body.delivered_on)
+
+
+def _already_final(case: Case) -> bool:
+    before = [event for event in case.history if event.happened_at <= case.event.happened_at]
+    return item_rules.fold(case.body.items[0], before).final
+
+
+def _at_another_depot(case: Case) -> bool:
+    """The last depot that scanned the item as arrived is not the one whose carrier handed it over."""
+    arrivals = [event.place for event in item_rules.standing(case.history) if _is_arrival(event)]
+    return bool(arrivals) and arrivals[-1] != case.event.place
+
+
+def _is_arrival(event: Event) -> bool:
+    fact = item_rules.fact_of(event)
+    return isinstance(fact, Scanned) and fact.step is Step.AT_DEPOT and bool(event.place)
+
+
+def _drawn_outside_the_screen(case: Case) -> bool:
+    drawing = case.signed.drawing
+    return drawing is not None and not drawings.fits_screen(drawing, case.act.opened_at, case.act.signed_at)
+
+
+def _held_by_nobody(case: Case) -> bool:
+    return case.body.recipient is Capacity.HOLDER and case.body.proxy is None
+
+
+_FLAGS: Final[Mapping[str, Callable[[Case], bool]]] = {
+    "item-unknown": lambda case: not case.history and case.announced is None,
+    "already-delivered": _already_final,
+    "other-depot": _at_another_depot,
+    "procedure-unknown": lambda case: procedures.find(case.act.procedure, case.act.version) is None,
+    "procedure-not-in-force": _procedure_out_of_force,
+    "drawn-outside-the-screen": _drawn_outside_the_screen,
+    "carrier-drew-for-receiver": lambda case: (
+        case.act.drawing is not None and case.act.drawing == case.act.carrier_drawing
+    ),
+    "mark-attested-by-carrier": lambda case: case.act.unable_to_sign,
+    "proxy-not-named": _held_by_nobody,
+    "in-person-only": lambda case: case.in_person and case.body.recipient is Capacity.HOLDER,
+}
+"""Word → whether it holds."""

@@ -1,0 +1,321 @@
+"""Judging: what a proof lacks by the article of its procedure, what is flagged, and that it is done once."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import msgspec
+import pytest
+
+from chalicelib.core import ids, journal
+from chalicelib.core.events import Event
+from chalicelib.judging.workers import judging
+from chalicelib.signatures.schemas import Mention
+from chalicelib.signatures.tables import ProofRow
+from handset import acts
+from tests.support.acts import CLIENT, RECEIVER, RegisteredPost, a_hand_over, an_act, judged
+from tests.support.api import Api
+from tests.support.clock import FakeClock
+from tests.support.events import an_item_event, deliver, recorded
+from tests.support.factories import a_handset, an_addressee, an_item
+from tests.support.races import overtaken
+from tests.support.signatures import a_drawing
+
+HOLDER = {"last_name": "Nowak", "first_name": "Łukasz"}
+
+
+@pytest.fixture
+def post(api: Api) -> RegisteredPost:
+    return RegisteredPost(api)
+
+
+def missing(event: Event) -> set[Mention]:
+    return set(judged(event).missing)
+
+
+class TestMentions:
+    def test_a_complete_proof_of_article_4(self, post: RegisteredPost) -> None:
+        event = post.hand_over(post.item())
+
+        assert (missing(event), judged(event).flags) == (set(), ())
+        row = ProofRow.get(event.id)
+        assert (row.missing, row.flags, row.attention) == ("", "", None)
+
+    def test_what_it_says_comes_from_the_client_and_from_the_taking_in_charge(
+        self, post: RegisteredPost, clock: FakeClock
+    ) -> None:
+        item = post.item()
+        clock.advance(days=2)
+
+        found = judged(post.hand_over(item))
+
+        assert found.sender is not None
+        assert (found.sender.name, found.price_cents, found.guarantee_level) == ("Vent d'Ouest SARL", 654, "R1")
+        assert found.deposited_on == date(2026, 11, 23)
+        assert "LEF" not in str(found)
+
+    @pytest.mark.parametrize(
+        ("changes", "lacks"),
+        [
+            ({"document": None}, Mention.DOCUMENT),
+            ({"receiver": None}, Mention.RECEIVER_NAME),
+            ({"receiver": RECEIVER | {"capacity": "holder"}}, Mention.CAPACITY),
+        ],
+    )
+    def test_what_the_act_lacks(self, post: RegisteredPost, changes: dict[str, Any], lacks: Mention) -> None:
+        item = post.item()
+        event = post.hand_over(item, **post.act(item, **changes))
+
+        assert lacks in missing(event)
+        assert ProofRow.get(event.id).attention == "75015A"
+
+    def test_without_a_drawing_the_signature_is_missing(self, post: RegisteredPost) -> None:
+        item = post.item()
+        act = an_act(post.handset, item)
+        sent = a_hand_over(post.handset, item, act=act)
+        sent["data"]["drawing"] = None
+        post.handset.sync(sent)
+        [event] = journal.read_many([(f"item/{item}", sent["id"])])
+        deliver(judging, [event])
+
+        assert missing(event) == {Mention.SIGNATURE}
+
+    def test_an_item_that_nobody_announced_lacks_what_its_sender_states(self, post: RegisteredPost) -> None:
+        event = post.hand_over(an_item())
+
+        assert missing(event) == {Mention.SENDER, Mention.ADDRESSEE, Mention.DEPOSIT_DATE, Mention.PRICE}
+        assert judged(event).flags == ("item-unknown",)
+
+    def test_a_client_without_a_price_for_the_product(self, post: RegisteredPost) -> None:
+        post.api.as_staff("ops").put("/v1/clients/999999", CLIENT | {"products": []})
+
+        assert missing(post.hand_over(post.item())) == {Mention.PRICE}
+
+    def test_a_withdrawal_needs_the_day_of_presentation(self, post: RegisteredPost) -> None:
+        item = post.item()
+        event = post.hand_over(item, **post.act(item, procedure="withdrawal"))
+
+        assert missing(event) == {Mention.PRESENTATION_DATE}
+
+    def test_a_withdrawal_after_a_notice(self, post: RegisteredPost, clock: FakeClock) -> None:
+        item = post.item()
+        recorded(an_item_event("facteo.item.not-delivered", item=item))
+        clock.advance(days=3)
+
+        event = post.hand_over(item, **post.act(item, procedure="withdrawal"))
+
+        assert missing(event) == set()
+        assert judged(event).presented_on == date(2026, 11, 23)
+
+
+class TestKnownPerson:
+    """Article 4-1: the same person, the same carrier, the same address, and the carrier's own signature."""
+
+    def known(self, post: RegisteredPost, earlier: Event, **changes: Any) -> Event:
+        item = changes.pop("item", None) or post.item()
+        drawing, carrier = a_drawing(seed=200_001), a_drawing(seed=200_002)
+        act = an_act(
+            post.handset,
+            item,
+            drawing=drawing,
+            procedure="signature-known-person",
+            document=None,
+            earlier={"item": earlier.subject.removeprefix("item/"), "event": earlier.id},
+        )
+        act["carrier_drawing"] = acts.name_of(msgspec.to_builtins(carrier))
+        handset = changes.pop("handset", None)
+        return post.hand_over(item, handset, act=act | changes, drawing=drawing, carrier_drawing=carrier)
+
+    def test_whoever_showed_a_document_here_before_needs_none(self, post: RegisteredPost, clock: FakeClock) -> None:
+        earlier = post.hand_over(post.item())
+        clock.advance(days=30)
+
+        assert (missing(event := self.known(post, earlier)), judged(event).flags) == (set(), ())
+
+    def test_another_person(self, post: RegisteredPost, clock: FakeClock) -> None:
+        earlier = post.hand_over(post.item())
+        clock.advance(days=1)
+
+        event = self.known(post, earlier, receiver=RECEIVER | {"first_name": "Marie"})
+        assert missing(event) == {Mention.EARLIER_PROOF}
+        assert judged(event).flags == ("earlier-proof-not-found",)
+
+    def test_another_address(self, post: RegisteredPost, clock: FakeClock) -> None:
+        earlier = post.hand_over(post.item(addressee=an_addressee(street="14 RUE DE LA PAIX")))
+        clock.advance(days=1)
+        assert missing(self.known(post, earlier)) == {Mention.EARLIER_PROOF}
+
+    def test_another_carrier(self, post: RegisteredPost, api: Api, clock: FakeClock) -> None:
+        other = a_handset(api, carrier="C1002")
+        item = post.item()
+        earlier = post.hand_over(item, other)
+        clock.advance(days=1)
+
+        assert missing(self.known(post, earlier)) == {Mention.EARLIER_PROOF}
+
+    def test_an_earlier_delivery_without_a_document(self, post: RegisteredPost, clock: FakeClock) -> None:
+        item = post.item()
+        earlier = post.hand_over(item, **post.act(item, document=None))
+        clock.advance(days=1)
+
+        assert missing(self.known(post, earlier)) == {Mention.EARLIER_PROOF}
+
+    def test_an_earlier_proof_that_has_been_erased(self, post: RegisteredPost, clock: FakeClock) -> None:
+        earlier = post.hand_over(post.item())
+        clock.advance(days=367)
+
+        assert missing(self.known(post, earlier)) >= {Mention.EARLIER_PROOF}
+
+
+class TestFlags:
+    def test_a_second_delivery(self, post: RegisteredPost, clock: FakeClock) -> None:
+        item = post.item()
+        post.hand_over(item)
+        clock.advance(minutes=5)
+
+        assert judged(post.hand_over(item)).flags == ("already-delivered",)
+
+    def test_two_handsets_that_deliver_the_same_item(self, post: RegisteredPost, api: Api, clock: FakeClock) -> None:
+        item, other = post.item(), a_handset(api, carrier="C1002")
+        first = post.hand_over(item)
+        clock.advance(minutes=1)
+        second = post.hand_over(item, other)
+
+        assert [judged(first).flags, judged(second).flags] == [(), ("already-delivered",)]
+
+    def test_a_carrier_of_another_depot(self, post: RegisteredPost) -> None:
+        item = post.item()
+        recorded(an_item_event(item=item, data={"step": "at-depot"}, place="depot/75018A"))
+
+        assert judged(post.hand_over(item)).flags == ("other-depot",)
+
+    @pytest.mark.parametrize(
+        ("changes", "flag"),
+        [
+            ({"procedure": "handshake"}, "procedure-unknown"),
+            ({"procedure": "carrier-attestation"}, "procedure-not-in-force"),
+            ({"opened_at": "2026-11-23T06:59:59.900+00:00"}, "drawn-outside-the-screen"),
+            ({"unable_to_sign": True}, "mark-attested-by-carrier"),
+            ({"receiver": RECEIVER | {"capacity": "holder"}}, "proxy-not-named"),
+        ],
+    )
+    def test_what_the_act_says(self, post: RegisteredPost, changes: dict[str, Any], flag: str) -> None:
+        item = post.item()
+        assert flag in judged(post.hand_over(item, **post.act(item, **changes))).flags
+
+
+class TestOnce:
+    def test_a_repeat_changes_nothing(self, post: RegisteredPost) -> None:
+        event = post.hand_over(post.item())
+
+        assert deliver(judging, [event, event]) == []
+        assert judged(event)
+
+    def test_two_workers_at_once(self, post: RegisteredPost) -> None:
+        item = post.item()
+        sent = a_hand_over(post.handset, item)
+        post.handset.sync(sent)
+        [event] = journal.read_many([(f"item/{item}", sent["id"])])
+
+        with overtaken(by=lambda: deliver(judging, [event])):
+            assert deliver(judging, [event]) == []
+        assert judged(event)
+
+    def test_a_proof_whose_key_is_gone_is_not_put_together(self, post: RegisteredPost, clock: FakeClock) -> None:
+        item = post.item()
+        sent = a_hand_over(post.handset, item)
+        post.handset.sync(sent)
+        clock.advance(days=367)
+
+        assert deliver(judging, journal.read_many([(f"item/{item}", sent["id"])])) == []
+        assert list(ProofRow.scan()) == []
+
+
+class TestProxies:
+    """Two times: what was valid when it was handed over, and what the handset knew."""
+
+    def a_proxy(self, post: RegisteredPost, clock: FakeClock, **changes: Any) -> dict[str, Any]:
+        """A verified proxy of Mme Lefèvre's address, in the revision that the handset knows."""
+        support, proxy = post.api.as_staff("carrier-support"), ids.new()
+        stated = {
+            "principal": {"last_name": "Lefèvre", "first_name": "Hélène"},
+            "address": {"street": "12 RUE DE LA PAIX", "postcode": "75015", "town": "PARIS"},
+            "holders": [HOLDER | {"born_on": "1990-05-17"}],
+            "scopes": ["registered", "parcel-against-signature"],
+            "start": "2026-11-23",
+            "end": "2027-11-22",
+        }
+        seen = {"method": "post-office", "documents": ["principal-identity", "holder-identity", "proof-of-address"]}
+        assert support.put(f"/v1/proxies/{proxy}", stated | changes).status == 200
+        answer = support.post(f"/v1/proxies/{proxy}/verification", seen)
+        assert answer.status == 200, answer.text
+        clock.advance(minutes=1)
+        return {"id": proxy, "revision": answer.body["revision"]}
+
+    def revoke(self, post: RegisteredPost, proxy: dict[str, Any]) -> None:
+        path = f"/v1/proxies/{proxy['id']}/revocation"
+        assert post.api.as_staff("carrier-support").post(path, {"reason": "by-principal"}).status == 200
+
+    def deliver(self, post: RegisteredPost, proxy: dict[str, Any], item: str = "", **changes: Any) -> Event:
+        item = item or post.item()
+        receiver = HOLDER | {"capacity": "holder", "proxy": proxy} | changes
+        return post.hand_over(item, **post.act(item, receiver=receiver))
+
+    def test_a_valid_proxy_makes_a_complete_proof(self, post: RegisteredPost, clock: FakeClock) -> None:
+        event = self.deliver(post, self.a_proxy(post, clock))
+
+        assert (missing(event), judged(event).flags) == (set(), ())
+
+    def test_revoked_while_the_handset_was_offline(self, post: RegisteredPost, clock: FakeClock) -> None:
+        proxy = self.a_proxy(post, clock)
+        self.revoke(post, proxy)
+        clock.advance(minutes=1)
+
+        event = self.deliver(post, proxy)
+
+        assert judged(event).flags == ("proxy-revoked-unknown-to-device",)
+        told = [one for one in journal.read(event.subject) if one.type == "facteo.proxy.used-after-revocation"]
+        assert [one.place for one in told] == ["depot/75015A"]
+
+    def test_revoked_and_the_handset_knew(self, post: RegisteredPost, clock: FakeClock) -> None:
+        proxy = self.a_proxy(post, clock)
+        self.revoke(post, proxy)
+        clock.advance(minutes=1)
+
+        event = self.deliver(post, proxy | {"revision": proxy["revision"] + 1})
+        assert judged(event).flags == ("proxy-invalid",)
+
+    def test_revoked_after_the_delivery(self, post: RegisteredPost, clock: FakeClock) -> None:
+        proxy, item = self.a_proxy(post, clock), post.item()
+        receiver = HOLDER | {"capacity": "holder", "proxy": proxy}
+        sent = a_hand_over(post.handset, item, **post.act(item, receiver=receiver))
+        clock.advance(minutes=1)
+        self.revoke(post, proxy)
+        clock.advance(hours=2)
+
+        post.handset.sync(sent)
+        [event] = journal.read_many([(f"item/{item}", sent["id"])])
+        deliver(judging, [event])
+        assert judged(event).flags == ()
+
+    def test_somebody_else_at_the_door(self, post: RegisteredPost, clock: FakeClock) -> None:
+        event = self.deliver(post, self.a_proxy(post, clock), last_name="Durand", first_name="Paul")
+
+        assert judged(event).flags == ("holder-not-named",)
+
+    def test_a_proxy_that_does_not_exist(self, post: RegisteredPost) -> None:
+        event = self.deliver(post, {"id": ids.new(), "revision": 1})
+
+        assert judged(event).flags == ("proxy-unknown",)
+
+    def test_a_one_off_proxy_used_twice_offline(self, post: RegisteredPost, api: Api, clock: FakeClock) -> None:
+        item, other = post.item(), a_handset(api, carrier="C1002")
+        proxy = self.a_proxy(post, clock, kind="one-off", item=item, end="2026-12-10")
+        first = self.deliver(post, proxy, item)
+        clock.advance(minutes=1)
+        act = post.act(item, receiver=HOLDER | {"capacity": "holder", "proxy": proxy}, device=other.device)
+        second = post.hand_over(item, other, **act)
+
+        assert judged(first).flags == ()
+        assert "proxy-already-used" in judged(second).flags
