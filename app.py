@@ -1,27 +1,23 @@
 """Composition only: one Chalice application and the features' blueprints.
 
-Workers are functions of their own: their blueprints give the template their names, and at run time Lambda imports
-their modules without this one.
+Workers are functions of their own, of whose modules Lambda imports each alone. Their blueprints are here for whoever
+makes the template; on Lambda this module is the API's, which need not load them.
 """
 
 from __future__ import annotations
 
+import os
+
 from chalice.app import Chalice
 
 from chalicelib.connectors.importer.routes import routes as importer_routes
-from chalicelib.connectors.importer.workers import workers as importer_workers
-from chalicelib.connectors.relay.workers import workers as relay_workers
-from chalicelib.connectors.tracking.workers import workers as tracking_workers
-from chalicelib.erasure.workers import workers as erasure_workers
 from chalicelib.fleet.routes import routes as fleet_routes
 from chalicelib.items.routes import routes as items_routes
-from chalicelib.judging.workers import workers as judging_workers
 from chalicelib.people.routes import routes as people_routes
 from chalicelib.proxies.routes import routes as proxies_routes
 from chalicelib.redirections.routes import routes as redirections_routes
 from chalicelib.reference.routes import routes as reference_routes
 from chalicelib.rounds.routes import routes as rounds_routes
-from chalicelib.rounds.workers import workers as rounds_workers
 from chalicelib.signatures.routes import routes as signatures_routes
 from chalicelib.sync.routes import routes as sync_routes
 
@@ -37,8 +33,25 @@ ROUTES = (
     sync_routes,
     reference_routes,
 )
-WORKERS = (relay_workers, importer_workers, rounds_workers, judging_workers, tracking_workers, erasure_workers)
 
 app = Chalice(app_name="facteo", debug=False)
-for blueprint in (*ROUTES, *WORKERS):
+for blueprint in ROUTES:
     app.register_blueprint(blueprint)
+
+if "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
+    from chalicelib.connectors.importer.workers import workers as importer_workers
+    from chalicelib.connectors.relay.workers import workers as relay_workers
+    from chalicelib.connectors.tracking.workers import workers as tracking_workers
+    from chalicelib.erasure.workers import workers as erasure_workers
+    from chalicelib.judging.workers import workers as judging_workers
+    from chalicelib.rounds.workers import workers as rounds_workers
+
+    for blueprint in (
+        relay_workers,
+        importer_workers,
+        rounds_workers,
+        judging_workers,
+        tracking_workers,
+        erasure_workers,
+    ):
+        app.register_blueprint(blueprint)

@@ -25,8 +25,8 @@ from chalicelib.addresses.name_words import (
     SURNAMES_AFTER_PARTICLE,
     TITLES,
     TRADES,
-    Gender,
 )
+from chalicelib.addresses.names import Gender
 
 Words = tuple[str, ...]
 

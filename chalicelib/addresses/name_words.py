@@ -5,9 +5,9 @@ Tables that whoever knows labels can read and correct. Step ids (N1 to N5) are t
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
-Gender = Literal["", "f", "m"]
+from chalicelib.addresses.names import Gender
 
 LEADING_TITLES: Final[dict[str, Gender]] = {
     "M": "m",

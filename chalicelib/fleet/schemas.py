@@ -12,7 +12,7 @@ from chalicelib.core.ids import UUID7_PATTERN
 from chalicelib.core.public_keys import PublicKey
 from chalicelib.core.schemas import Schema
 from chalicelib.fleet.attestation import Assurance
-from chalicelib.people.schemas import CarrierId, DepotId
+from chalicelib.people.ids import CarrierId, DepotId
 
 DeviceId = Annotated[str, Meta(pattern=UUID7_PATTERN)]
 Serial = Annotated[str, Meta(max_length=80, pattern=r"\S")]

@@ -22,9 +22,6 @@ import unicodedata
 from collections.abc import Callable
 from typing import Final, NamedTuple, NoReturn
 
-from stdnum import ean
-from stdnum.iso7064 import mod_37_36
-
 from chalicelib.core.schemas import Schema
 from chalicelib.items.countries import COUNTRIES
 from chalicelib.items.product_codes import ACCESS_CODES, PRODUCT_CODES, Family, family_of
@@ -229,6 +226,10 @@ _S10_WEIGHTS: Final = (8, 6, 4, 2, 3, 5, 9, 7)
 _S10_KEYS_BEYOND_9: Final = {10: 0, 11: 5}
 
 
+_CHARACTERS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_M: Final = len(_CHARACTERS)
+
+
 def s10_key(digits: str) -> str:
     """The key of a UPU S10 number over its eight digits."""
     total = sum(weight * int(digit) for weight, digit in zip(_S10_WEIGHTS, digits, strict=True))
@@ -237,13 +238,18 @@ def s10_key(digits: str) -> str:
 
 
 def parcel_key(digits: str) -> str:
-    """The key of a La Poste parcel over its ten digits, of an SSCC over 17, of a label over 15."""
-    return str(ean.calc_check_digit(digits))
+    """The key of a La Poste parcel over its ten digits, of an SSCC over 17, of a label over 15: weights 3, 1 from the
+    right, what is missing to the next ten."""
+    return str(-sum((3, 1)[place % 2] * int(digit) for place, digit in enumerate(reversed(digits))) % 10)
 
 
 def letter_key(payload: str) -> str:
     """ISO 7064 Mod 37,36 over 0-9 and A-Z: tracked letters over 14 characters, routing over 27."""
-    return str(mod_37_36.calc_check_digit(payload))
+    check = _M
+    for character in payload:
+        check = (check + _CHARACTERS.index(character)) % _M or _M
+        check = check * 2 % (_M + 1)
+    return _CHARACTERS[(1 - check) % _M]
 
 
 # --- UPU S10 services -----------------------------------------------------------------------------------

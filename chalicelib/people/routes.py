@@ -12,16 +12,15 @@ from chalicelib.core.callers import StaffMember
 from chalicelib.core.endpoint import endpoint
 from chalicelib.core.errors import ChangedMeanwhile, NotFound
 from chalicelib.people import service
+from chalicelib.people.ids import CarrierId, DepotId, ZoneId
 from chalicelib.people.schemas import (
     AssignDuty,
     CarrierAnswer,
-    CarrierId,
     CarrierPage,
     CarriersOfDepot,
     ClientAnswer,
     ClientNumber,
     DepotAnswer,
-    DepotId,
     DepotPage,
     DepotsOfZone,
     DutyAnswer,
@@ -32,7 +31,6 @@ from chalicelib.people.schemas import (
     SaveDepot,
     SaveZone,
     ZoneAnswer,
-    ZoneId,
     ZonePage,
     ZonesAfter,
 )

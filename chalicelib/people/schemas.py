@@ -14,11 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from chalicelib.core.schemas import END, Schema, Sealed
-
-CarrierId = Annotated[str, Meta(pattern=r"^[0-9A-Z]{1,20}" + END)]
-ZoneId = Annotated[str, Meta(pattern=r"^[0-9A-Z-]{1,20}" + END)]
-DepotId = Annotated[str, Meta(pattern=r"^[0-9A-Z]{2,10}" + END)]
-RouteId = Annotated[str, Meta(pattern=r"^[0-9A-Z]{1,10}" + END)]
+from chalicelib.people.ids import CarrierId, DepotId, RouteId, ZoneId
 
 ClientNumber = Annotated[str, Meta(pattern=r"^[0-9]{6}" + END)]
 Name = Annotated[str, Meta(min_length=1, max_length=80, pattern=r"^\S(.*\S)?" + END)]

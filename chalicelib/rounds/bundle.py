@@ -22,8 +22,8 @@ from chalicelib.proxies.carried import CarriedProxy
 from chalicelib.redirections import lookups as redirections
 from chalicelib.redirections.carried import CarriedRedirection
 from chalicelib.rounds import rules
+from chalicelib.rounds.carried import Bundle, BundleItem, BundleTaken, Round
 from chalicelib.rounds.parts import BundlePart
-from chalicelib.rounds.schemas import Bundle, BundleItem, BundleTaken, Round
 from chalicelib.rounds.tables import BundleRow, PlaceRow, places_on
 
 FINGERPRINTS_KEPT_FOR = timedelta(days=62)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from chalicelib.core.schemas import Schema
-from chalicelib.rounds.schemas import BundleItem, Round
+from chalicelib.rounds.carried import BundleItem, Round
 
 
 class BundlePart(Protocol):

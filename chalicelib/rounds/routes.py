@@ -14,10 +14,11 @@ from chalicelib.core.errors import ChangedMeanwhile, NotFound
 from chalicelib.core.schemas import Schema
 from chalicelib.items.schemas import ItemNumber
 from chalicelib.people import lookup as people
-from chalicelib.people.schemas import DepotId
+from chalicelib.people.ids import DepotId
 from chalicelib.rounds import bundle, service
 from chalicelib.rounds.bundle import NoRoundToday
-from chalicelib.rounds.schemas import Bundle, HeldItems, Place, PlacedItems, Placement
+from chalicelib.rounds.carried import Bundle
+from chalicelib.rounds.schemas import HeldItems, Place, PlacedItems, Placement
 
 routes = Blueprint(__name__)
 

@@ -1,18 +1,15 @@
-"""The sorting plan, an item's place on it, and the bundle."""
+"""The sorting plan, and an item's place on it."""
 
 from __future__ import annotations
 
 import enum
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated
 
 from msgspec import Meta
 
 from chalicelib.core.schemas import END, Schema
-from chalicelib.items.schemas import Addressee
-from chalicelib.people.schemas import DepotId, RouteId
-from chalicelib.proxies.carried import CarriedProxy
-from chalicelib.redirections.carried import CarriedRedirection
+from chalicelib.people.ids import DepotId, RouteId
 
 Rank = Annotated[int, Meta(ge=0, le=999_999)]
 LAST_HOUSE = 99_999
@@ -114,47 +111,3 @@ class HeldItems(Schema, frozen=True):
 
     items: tuple[HeldItem, ...]
     after: str | None = None
-
-
-class Round(Schema, frozen=True):
-    """One carrier's work on one day."""
-
-    depot: str
-    route: str
-    day: date
-
-
-class BundleItem(Schema, frozen=True):
-    """An item to be delivered. Without an addressee it was never announced, or may no longer be read."""
-
-    item: str
-    rank: int
-    product: str = ""
-    signature_required: bool = False
-    cash_on_delivery_cents: int = 0
-    recommendation: str = ""
-    acknowledgement_of_receipt: bool = False
-    addressee: Addressee | None = None
-
-
-class Bundle(Schema, frozen=True):
-    """Everything that a carrier takes along for a round, to work without a network.
-
-    `snapshot` counts the different contents that this round has had; events quote it, so that what the carrier knew
-    can be told later.
-    """
-
-    round: Round
-    snapshot: int
-    server_time: datetime
-    items: tuple[BundleItem, ...]
-    proxies: tuple[CarriedProxy, ...] = ()
-    redirections: tuple[CarriedRedirection, ...] = ()
-
-
-class BundleTaken(Schema, frozen=True):
-    """`facteo.round.bundled`: a content of a round's bundle, and what was in it, by ids only."""
-
-    snapshot: int
-    etag: str
-    items: tuple[str, ...]

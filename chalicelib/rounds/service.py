@@ -1,4 +1,4 @@
-"""Sorting: where each item lies, by the plan, by hand, or by the depot that scanned it."""
+"""Where items lie, for staff: by hand, what is on no route, and what is held."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from datetime import date
 from itertools import takewhile
 
 import msgspec
-from pynamodb.expressions.condition import Condition
 
 from chalicelib.core import events, journal
 from chalicelib.core.callers import StaffMember
-from chalicelib.core.errors import ChangedMeanwhile, NotFound
+from chalicelib.core.errors import NotFound
 from chalicelib.core.events import Event
-from chalicelib.core.transaction import UnitOfWork, retried, transaction
+from chalicelib.core.transaction import retried
 from chalicelib.items import rules as item_rules
-from chalicelib.items.schemas import Holding, ItemHistory, Status
+from chalicelib.items.schemas import Holding
 from chalicelib.people import lookup as people
-from chalicelib.rounds import plan, rules
+from chalicelib.rounds import rules, settling
 from chalicelib.rounds.schemas import (
     HELD,
     NO_DEPOT,
@@ -32,11 +31,6 @@ from chalicelib.rounds.schemas import (
 from chalicelib.rounds.tables import PlaceRow
 
 PAGE = 100
-
-
-def settle(item: str) -> None:
-    """Put an item where its events and the plan say that it lies. Doing it again changes nothing."""
-    retried(lambda: _settle(item, ()))
 
 
 def place_by_hand(item: str, placement: Placement, *, by: StaffMember, correlation_id: str) -> Place:
@@ -76,34 +70,6 @@ def _held_item(row: PlaceRow) -> HeldItem:
     )
 
 
-def _settle(item: str, coming: Sequence[Event]) -> Place | None:
-    """Work out an item's place with its events and those `coming`, and write both if anything changes.
-
-    The row is read before the events: if somebody settles the item meanwhile, with newer events perhaps, the row's
-    revision has changed and all is worked out again.
-    """
-    former = PlaceRow.find(f"item/{item}", "place")
-    known = [*journal.read(item_rules.subject_of(item)), *coming]
-    history = item_rules.fold(item, known)
-    place = _place(item, known, history)
-    row = _row(item, place, history)
-    if coming or not _same(former, row):
-        with transaction() as work:
-            for event in coming:
-                work.append(event)
-            _replace(work, former, row)
-    return place
-
-
-def _place(item: str, known: Sequence[Event], history: ItemHistory) -> Place | None:
-    if history.status is Status.HELD:
-        return rules.held_at(item_rules.standing(known))
-    if history.status in rules.OFF_THE_ROUTE:
-        return None
-    by_plan = plan.place_of(item, history.announcement) if history.announcement else None
-    return rules.place_of(item_rules.standing(known), by_plan)
-
-
 def _place_by_hand(item: str, placement: Placement, by: StaffMember, correlation_id: str) -> Place:
     subject = item_rules.subject_of(item)
     known = journal.read(subject)
@@ -123,7 +89,7 @@ def _place_by_hand(item: str, placement: Placement, by: StaffMember, correlation
         correlation_id=correlation_id,
         place=f"depot/{placement.depot}",
     )
-    _settle(item, (event,))
+    settling.with_events(item, (event,))
     return wanted
 
 
@@ -133,31 +99,3 @@ def _depot_of(item: str, known: Sequence[Event]) -> str:
     if row is not None and row.route:
         return row.route.partition("/")[0]
     return next(iter(item_rules.depots_of(item_rules.fold(item, known))), NO_DEPOT)
-
-
-def _row(item: str, place: Place | None, history: ItemHistory) -> PlaceRow:
-    row = PlaceRow(f"item/{item}", "place", item=item, revision=1)
-    if place is not None:
-        row.route = f"{place.depot}/{place.route}"
-        row.position = f"{place.rank:06}/{item}"
-        row.announced = msgspec.json.encode(history.announcement).decode() if history.announcement else None
-        row.seen = history.status is not Status.ANNOUNCED
-    if place is not None and place.route == HELD and history.holding is not None:
-        row.position = f"{history.holding.last_day}/{item}"
-        row.holding = msgspec.json.encode(history.holding).decode()
-    return row
-
-
-def _same(former: PlaceRow | None, row: PlaceRow) -> bool:
-    if former is None:
-        return row.route is None
-    told = ("route", "position", "announced", "seen", "holding")
-    return all(getattr(former, name) == getattr(row, name) for name in told)
-
-
-def _replace(work: UnitOfWork, former: PlaceRow | None, row: PlaceRow) -> None:
-    unchanged: Condition = PlaceRow.pk.does_not_exist()
-    if former is not None:
-        row.revision = former.revision + 1
-        unchanged = PlaceRow.revision == former.revision
-    work.put(row, when=unchanged, otherwise=ChangedMeanwhile("The item was moved at the same time."))

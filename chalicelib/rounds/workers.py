@@ -10,7 +10,7 @@ from chalice.app import Blueprint
 from chalicelib.core import consumer, events
 from chalicelib.core.consumer import Message
 from chalicelib.core.events import Event
-from chalicelib.rounds import plan, service
+from chalicelib.rounds import plan, settling
 from chalicelib.rounds.plan import SortingSettings
 from chalicelib.rounds.schemas import SettleRequest
 
@@ -25,7 +25,7 @@ def sorting(messages: Sequence[Message]) -> None:
     """
     told = [_read(message.body) for message in messages]
     for item in sorted({item for one in told for item in _items_of(one)}):
-        service.settle(item)
+        settling.settle(item)
     for one in told:
         if isinstance(one, Event) and one.type == "facteo.plan.changed":
             plan.ask_to_settle(one)

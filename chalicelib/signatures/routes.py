@@ -14,7 +14,7 @@ from chalicelib.core.endpoint import endpoint
 from chalicelib.core.errors import NotFound
 from chalicelib.core.schemas import END, Schema
 from chalicelib.items.schemas import ItemNumber
-from chalicelib.people.schemas import DepotId
+from chalicelib.people.ids import DepotId
 from chalicelib.signatures import service
 from chalicelib.signatures.schemas import EventId, ProofAnswer, Proofs, Readings, ReadProof, Verification
 from chalicelib.signatures.service import DocumentSettings, ProofErased, ProofNotReady

@@ -9,7 +9,7 @@ import pytest
 from chalicelib.core import journal
 from chalicelib.people import legacy
 from chalicelib.people.schemas import Address, CarrierEntry, Depot, Duty, Zone
-from chalicelib.rounds.schemas import BundleTaken
+from chalicelib.rounds.carried import BundleTaken
 from tests.support.api import Answered, Api
 from tests.support.clock import FakeClock
 from tests.support.factories import CARRIER, DEPOT, ROUTE, HeldHandset, a_handset, a_plan_line, an_addressee, an_item

@@ -13,7 +13,7 @@ from chalicelib.core import journal, keyring
 from chalicelib.core.events import Event
 from chalicelib.items import rules as item_rules
 from chalicelib.rounds import plan, service
-from chalicelib.rounds.schemas import BundleTaken
+from chalicelib.rounds.carried import BundleTaken
 from chalicelib.rounds.tables import PlaceRow, places_on
 from chalicelib.rounds.workers import sorting
 from tests.support.api import Answered, Api

@@ -33,7 +33,7 @@ from chalicelib.redirections.carried import (
     RedirectionScope,
 )
 from chalicelib.redirections.schemas import Action
-from chalicelib.rounds.schemas import Bundle, BundleItem
+from chalicelib.rounds.carried import Bundle, BundleItem
 from chalicelib.signatures import drawings, evidence, procedures, rules
 from chalicelib.signatures.schemas import Act, Mention, Receiver
 from chalicelib.sync.drafts import ACCEPTED

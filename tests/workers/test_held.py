@@ -12,7 +12,7 @@ from chalicelib.core import journal
 from chalicelib.core.callers import EVERYWHERE, StaffMember
 from chalicelib.items import service as items
 from chalicelib.items.schemas import Corrected
-from chalicelib.rounds import service
+from chalicelib.rounds import service, settling
 from chalicelib.rounds.tables import places_on
 from chalicelib.rounds.workers import sorting
 from tests.support.clock import MONDAY_MORNING, FakeClock
@@ -93,7 +93,7 @@ def test_no_change_of_the_plan_moves_it(aws: Cloud) -> None:
     assert deliver(sorting, [message["Body"] for message in aws.messages("sorting")]) == []
     assert route_of(item) == HELD
     with aws.counting() as calls:
-        service.settle(item)
+        settling.settle(item)
     assert calls == {"GetItem": 1, "Query": 1}, "its place and its events, and no word of the plan"
 
 
@@ -117,7 +117,7 @@ def test_a_worker_that_is_late_does_not_hold_what_was_handed_over(aws: Cloud) ->
         final = an_item_event("facteo.item.handed-over", item=item, at=clocks.now() + timedelta(minutes=2))
 
         with after_step(step, lambda: deliver(sorting, recorded(final))) as steps:  # noqa: B023 - used at once
-            service.settle(item)
+            settling.settle(item)
         if len(steps) < step:
             break
         assert route_of(item) is None, steps.names[step - 1]

@@ -15,7 +15,7 @@ from chalicelib.core.events import Event
 from chalicelib.core.intake import Taken
 from chalicelib.items import service as items
 from chalicelib.items.schemas import Corrected, Status
-from chalicelib.rounds import service
+from chalicelib.rounds import service, settling
 from chalicelib.rounds.schemas import Placement, PlanLine
 from chalicelib.rounds.tables import PlaceRow, places_on
 from chalicelib.rounds.workers import sorting
@@ -223,7 +223,7 @@ class TestTwoAtOnce:
             final = an_item_event("facteo.item.delivered", item=item, at=later)
 
             with after_step(step, lambda: deliver(sorting, recorded(final))) as steps:  # noqa: B023 - used at once
-                service.settle(item)
+                settling.settle(item)
             if len(steps) < step:
                 break
             assert route_of(item) is None, steps.names[step - 1]
@@ -238,7 +238,7 @@ class TestTwoAtOnce:
             service.place_by_hand(item, placement, by=MANAGER, correlation_id="c-1")
 
         with overtaken(by=place):
-            service.settle(item)
+            settling.settle(item)
         assert route_of(item) == f"{DEPOT}/HAND"
 
 

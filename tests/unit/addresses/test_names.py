@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.addresses.matcher import MAX_READ
 from chalicelib.addresses.name_reading import normal
 from chalicelib.addresses.name_words import SENTENCES
-from chalicelib.addresses.names import MAX_READ, Beneficiary, Verdict, match
+from chalicelib.addresses.names import Beneficiary, Verdict, match
 
 PAIRS = list(csv.DictReader(Path(__file__).with_name("name_pairs.csv").open(encoding="utf-8", newline="")))
 

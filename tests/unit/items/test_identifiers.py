@@ -8,6 +8,8 @@ import msgspec
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from stdnum import ean
+from stdnum.iso7064 import mod_37_36
 
 from chalicelib.items.countries import COUNTRIES
 from chalicelib.items.identifiers import (
@@ -412,3 +414,13 @@ def test_one_wrong_digit_in_a_parcel_number_is_refused(digits: str, place: int, 
 @given(payload=st.from_regex(r"[0-9]{3}[A-Z0-9][0-9]{10}", fullmatch=True))
 def test_a_tracked_letter_with_its_key_has_no_warning(payload: str) -> None:
     assert parse(payload + letter_key(payload)).warnings == ()
+
+
+@given(digits=st.text("0123456789", min_size=1, max_size=17))
+def test_the_key_of_a_parcel_is_that_of_an_independent_library(digits: str) -> None:
+    assert parcel_key(digits) == ean.calc_check_digit(digits)
+
+
+@given(text=st.text("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=1, max_size=27))
+def test_the_key_of_a_letter_is_that_of_an_independent_library(text: str) -> None:
+    assert letter_key(text) == mod_37_36.calc_check_digit(text)

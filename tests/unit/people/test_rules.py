@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.people import rules
-from chalicelib.people.schemas import CarrierEntry, CarrierId, Depot, Duty, DutyPeriod, HourAndMinute, Name
+from chalicelib.people.ids import CarrierId
+from chalicelib.people.schemas import CarrierEntry, Depot, Duty, DutyPeriod, HourAndMinute, Name
 
 TODAY = date(2026, 11, 23)
 
