@@ -20,19 +20,31 @@ def proxy_for(bundle: Bundle, item: str, last_name: str, first_name: str, at: da
     """The proxy by which that person may receive the item, as the receiver of an act names it."""
     for proxy in bundle["proxies"]:
         holders = [(holder["last_name"], holder["first_name"]) for holder in proxy["holders"]]
-        in_time = at < datetime.fromisoformat(proxy["ends_at"])
-        if item in proxy["items"] and in_time and any(_same(holder, (last_name, first_name)) for holder in holders):
+        fits = item in proxy["items"] and at < datetime.fromisoformat(proxy["ends_at"]) and _is_for(proxy, bundle, item)
+        if fits and any(_same(holder, (last_name, first_name)) for holder in holders):
             return {"id": proxy["id"], "revision": proxy["revision"]}
     return None
 
 
 def redirection_for(bundle: Bundle, item: str) -> Contract | None:
     """The contract by which the item is redirected, as an event names it, if the name on it is a beneficiary's."""
-    [name] = [_addressee(one) for one in bundle["items"] if one["item"] == item]
+    name = _addressee(_item(bundle, item))
     for contract in bundle["redirections"]:
         if item in contract["items"] and contract["new_address"] and name in _names(contract):
             return {"id": contract["id"], "revision": contract["revision"]}
     return None
+
+
+def _is_for(proxy: Contract, bundle: Bundle, item: str) -> bool:
+    """Whether the item is the principal's, and of a kind that the proxy is for."""
+    told, whose = _item(bundle, item), proxy["principal"]
+    names = {_words(f"{whose[last]} {whose['first_name']} {whose['company']}") for last in ("last_name", "birth_name")}
+    signed = "registered" if told["recommendation"] else "parcel-against-signature"
+    return _addressee(told) in names and (signed if told["signature_required"] else "plain-mail") in proxy["scopes"]
+
+
+def _item(bundle: Bundle, item: str) -> dict[str, Any]:
+    return next(one for one in bundle["items"] if one["item"] == item)
 
 
 def _addressee(item: dict[str, Any]) -> frozenset[str]:

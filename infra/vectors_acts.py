@@ -151,7 +151,6 @@ def _mismatched(sign: Signer) -> list[dict[str, Any]]:
     told = {
         "another handset": (act_of(drawing, device=OTHER_DEVICE), drawing, None),
         "the event's item is not among the act's": (act_of(drawing, items=[OTHER_ITEM]), drawing, None),
-        "the screen closed before it opened": (act_of(drawing, opened_at=NOW.isoformat()), drawing, None),
         "the strokes are others": (act_of(drawing), other, None),
         "the act names a drawing, and none is sent": (act_of(drawing), None, None),
         "a drawing is sent that the act does not name": (act_of(None), drawing, None),

@@ -336,6 +336,8 @@ class Flag(enum.StrEnum):
     UNKNOWN_TO_DEVICE = "proxy-unknown-to-device"
     REVOKED_UNKNOWN_TO_DEVICE = "proxy-revoked-unknown-to-device"
     INVALID = "proxy-invalid"
+    OF_ANOTHER_PRINCIPAL = "proxy-of-another-principal"
+    PRINCIPAL_TO_REVIEW = "principal-to-review"
     HOLDER_NOT_NAMED = "holder-not-named"
     HOLDER_TO_REVIEW = "holder-to-review"
     HOLDER_IS_MINOR = "holder-is-minor"

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from chalicelib.addresses import index
-from chalicelib.addresses.rules import Lines
+from chalicelib.addresses.rules import Lines, normal_form
 from chalicelib.core import clock, events, journal, keyring
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.errors import ChangedMeanwhile, Conflict, NotFound
@@ -168,11 +168,16 @@ def history(proxy_id: str) -> list[Event]:
     return journal.read(_pk(proxy_id))
 
 
-def judge(history: Sequence[Event], act: Act) -> Judgement:
-    """What is to be flagged of a handing over by the proxy with that history. No call if its key was used before."""
+def judge(history: Sequence[Event], act: Act, address: Lines | None) -> Judgement:
+    """What is to be flagged of a handing over, at that address, by the proxy with that history.
+
+    No call if the proxy's key was used before.
+    """
     first = next(iter(states.in_order(history)), None)
     said = first.body(Registered) if first else None
-    return verdicts.judge(history, _people(said.month, said.people) if said else None, act)
+    people = _people(said.month, said.people) if said else None
+    elsewhere = people is not None and address is not None and normal_form(people.address) != normal_form(address)
+    return verdicts.judge(history, people, act._replace(elsewhere=elsewhere))
 
 
 def note_use(work: UnitOfWork, proxy_id: str, proof: str, *, actor: str, correlation_id: str) -> bool:

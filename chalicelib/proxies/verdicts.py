@@ -172,7 +172,10 @@ def carried(record: ProxyRecord, people: People, items: Iterable[str]) -> Carrie
 
 
 class Act(NamedTuple):
-    """A handing over to a holder: when, to whom, what, and which revision of the proxy the handset quoted."""
+    """A handing over to a holder: when, to whom, what, and which revision of the proxy the handset quoted.
+
+    `addressees` are the names on the item, where known; `elsewhere`: it goes to another address than the proxy's.
+    """
 
     moment: datetime
     holder: NamedHolder
@@ -180,6 +183,8 @@ class Act(NamedTuple):
     known_revision: int | None
     item: str | None = None
     proof: str = ""
+    addressees: Sequence[str] = ()
+    elsewhere: bool = False
 
 
 def judge(history: Sequence[Event], people: People | None, act: Act) -> Judgement:
@@ -191,7 +196,7 @@ def judge(history: Sequence[Event], people: People | None, act: Act) -> Judgemen
     if facts is None:
         return Judgement(flags=(Flag.UNKNOWN,))
     flags = [_of_times(facts, _known(history, act.known_revision), act.moment)]
-    flags += _of_holder(people, act)
+    flags += [*_of_holder(people, act), *_of_principal(people, act)]
     if not covers(facts, act.scopes, act.item):
         flags.append(Flag.OUT_OF_SCOPE)
     if facts.used_for not in (None, act.proof):
@@ -219,3 +224,12 @@ def _of_holder(people: People | None, act: Act) -> list[Flag]:
         return [Flag.HOLDER_NOT_NAMED]
     review = [Flag.HOLDER_TO_REVIEW] if likeness is names.Verdict.REVIEW else []
     return review + ([] if states.is_of_age(holder, act.moment) else [Flag.HOLDER_IS_MINOR])
+
+
+def _of_principal(people: People | None, act: Act) -> list[Flag]:
+    if people is None or not act.addressees:
+        return []
+    whose = _closest(act.addressees, beneficiary(people.principal))
+    if whose is names.Verdict.NO or act.elsewhere:
+        return [Flag.OF_ANOTHER_PRINCIPAL]
+    return [Flag.PRINCIPAL_TO_REVIEW] if whose is names.Verdict.REVIEW else []

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
+from chalicelib.addresses import index
 from chalicelib.core import events, inbox, journal
 from chalicelib.core.events import Event
 from chalicelib.core.transaction import retried, transaction
+from chalicelib.items import service as items
 from chalicelib.items.schemas import Redirected
 from chalicelib.redirections import contracts, decisions
-from chalicelib.redirections.schemas import RedirectionJudged
+from chalicelib.redirections.schemas import RedirectionJudged, RedirectionRecord
 
 CONSUMER: Final = "judging-redirections"
 NOT_NAMED: Final = "redirection-not-named"
+OF_ANOTHER_ADDRESS: Final = "redirection-of-another-address"
 
 
 def judge(event: Event) -> None:
-    """Judge an item's redirection, once: a read, two queries and a write. What is doubtful is flagged and stays."""
+    """Judge an item's redirection, once: about five calls. What is doubtful is flagged and stays."""
     retried(lambda: _judge(event))
 
 
@@ -44,4 +48,15 @@ def _flags(event: Event) -> tuple[str, ...]:
     if told is None:
         return (NOT_NAMED, *circles)
     history = journal.read(contracts.subject_of(told.id))
-    return (*decisions.judge(history, known_revision=told.revision, moment=event.happened_at), *circles)
+    judged = decisions.judge(history, known_revision=told.revision, moment=event.happened_at)
+    return (*judged, *_elsewhere(event, history), *circles)
+
+
+def _elsewhere(event: Event, history: Sequence[Event]) -> tuple[str, ...]:
+    """Whether the contract is for the address to which the item was announced."""
+    known = items.addressed(event.subject.removeprefix("item/"))
+    addressee = known[1] if known else None
+    stated = [one.body(RedirectionRecord) for one in history if one.type in decisions.STATED]
+    if addressee is None or not stated or stated[0].address == index.key_of(addressee):
+        return ()
+    return (OF_ANOTHER_ADDRESS,)

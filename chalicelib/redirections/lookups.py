@@ -32,12 +32,14 @@ from chalicelib.redirections.schemas import (
 def check(asked: RedirectionCheck) -> RedirectionDecision:
     """What to do with an item now: one call by its address, two by its number.
 
-    By its number, product and weight are as announced. Raises NotFound for an item that was never announced, or whose
+    Where somebody lives now is told of an item that is in the post, and not to whoever asks for an address. By its
+    number, product and weight are as announced. Raises NotFound for an item that was never announced, or whose
     addressee can no longer be read: then the address and the name on it must be given.
     """
     if asked.address is not None:
         facts = _facts(asked.product, asked.weight_grams, asked.registered, asked.do_not_forward)
-        return _decided(facts, asked.name, asked.address.apartment, asked.address)
+        decided = _decided(facts, asked.name, asked.address.apartment, asked.address)
+        return msgspec.structs.replace(decided, new_address=None)
     announced, addressee = items.addressed(asked.item or "") or (None, None)
     if announced is None or addressee is None:
         raise NotFound("Nobody announced for whom this item is. Ask by the address and the name on it.")

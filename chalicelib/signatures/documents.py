@@ -36,6 +36,17 @@ MENTIONS: Final[dict[Mention, str]] = {
 
 FLAGS: Final[dict[str, str]] = {
     "already-delivered": "l'envoi était déjà distribué ou retourné",
+    "clamped": "l'heure annoncée par le terminal était impossible ; elle a été corrigée",
+    "clock-off": "l'horloge du terminal était décalée",
+    "clock-unusable": "l'horloge du terminal était inutilisable : l'heure est celle de la réception",
+    "day-changed": "la correction de l'horloge a changé la date",
+    "delivery-date-doubtful": "la date de distribution est incertaine",
+    "hand-over-corrected": "la remise a été déclarée erronée",
+    "principal-to-review": "le destinataire est à rapprocher du mandant",
+    "proxy-of-another-principal": "la procuration est celle d'une autre personne",
+    "receiver-is-not-addressee": "la personne n'est pas le destinataire indiqué sur l'envoi",
+    "receiver-to-review": "le nom de la personne est à rapprocher de celui du destinataire",
+    "signed-at-another-time": "la signature n'a pas été tracée au moment de la remise",
     "carrier-drew-for-receiver": "le même tracé tient lieu de signature de la personne et du facteur",
     "drawing-reused": "le même tracé de signature figure sur une autre remise",
     "drawn-outside-the-screen": "le tracé a duré plus longtemps que l'écran de signature",

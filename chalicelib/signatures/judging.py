@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 
+from chalicelib.addresses import names
+from chalicelib.addresses.names import Beneficiary, Verdict
 from chalicelib.addresses.rules import normal_form, plain
 from chalicelib.addresses.schemas import MAX_LINE
 from chalicelib.core import clock, events, inbox, journal, keyring, settings
@@ -19,14 +21,14 @@ from chalicelib.items import handover, terms
 from chalicelib.items import rules as item_rules
 from chalicelib.items import service as items
 from chalicelib.items.event_types import HANDED_OVER
-from chalicelib.items.schemas import Addressee, Announced, HandedOver, ProxyUsed
+from chalicelib.items.schemas import Addressee, Announced, Capacity, HandedOver, ProxyUsed
 from chalicelib.people import lookup as people
 from chalicelib.people.schemas import Client
 from chalicelib.proxies import service as proxies
 from chalicelib.proxies import verdicts
 from chalicelib.proxies.carried import NamedHolder
 from chalicelib.proxies.schemas import Flag
-from chalicelib.signatures import assembly, rules
+from chalicelib.signatures import assembly, procedures, rules
 from chalicelib.signatures.rules import NOT_IDENTIFIED, Case
 from chalicelib.signatures.schemas import Act, Judged, Party, Receiver, SignedAct, UsedAfterRevocation
 from chalicelib.signatures.tables import ProofRow
@@ -74,9 +76,11 @@ def _judge(event: Event) -> None:
     with transaction() as work:
         inbox.mark(work, CONSUMER, event.id)
         flags = (
+            *event.flags.split(),
             *rules.flags(Case(event, body, act, signed, known.history, known.announced, _in_person(known))),
-            *_earlier_flags(event, act, known),
-            *_proxy_flags(work, event, act, known),
+            *_receiver_flags(act, known),
+            *(proxied := _proxy_flags(work, event, act, known)),
+            *_earlier_flags(event, act, known, mandated=not proxied),
         )
         judged = _judged(event, key, known, flags)
         work.put(_row(event, body, judged, key))
@@ -178,13 +182,17 @@ def _row(event: Event, body: HandedOver, judged: Judged, key: DataKey) -> ProofR
 # --- article 4-1 ----------------------------------------------------------------------------------------
 
 
-def _earlier_flags(event: Event, act: Act, known: _Known) -> tuple[str, ...]:
-    """Whether the earlier handing over that the act names shows this person to this carrier at this address."""
+def _earlier_flags(event: Event, act: Act, known: _Known, *, mandated: bool) -> tuple[str, ...]:
+    """Whether the earlier handing over that the act names shows this person to this carrier at this address.
+
+    A holder's mandate must still be valid.
+    """
     if act.earlier is None or act.receiver is None:
         return ()
-    found = journal.read_many([(item_rules.subject_of(act.earlier.item), act.earlier.event)])
-    before = [one for one in found if (one.type, one.actor) == (HANDED_OVER, event.actor)]
-    if any(one.happened_at < event.happened_at and _shows(one, act.receiver, known) for one in before):
+    there = journal.read(item_rules.subject_of(act.earlier.item))
+    before = [one for one in item_rules.standing(there) if (one.id, one.type) == (act.earlier.event, HANDED_OVER)]
+    trusted = [one for one in before if one.actor == event.actor and not one.quarantined]
+    if mandated and any(one.happened_at < event.happened_at and _shows(one, act.receiver, known) for one in trusted):
         return ()
     return (NOT_IDENTIFIED,)
 
@@ -200,35 +208,64 @@ def _shows(earlier: Event, receiver: Receiver, known: _Known) -> bool:
         act = rules.act_of(key.open(earlier.body(HandedOver).signed, SignedAct).act)
     except KeyGone:
         return False
-    return act.document is not None and act.receiver is not None and _is_same(act.receiver, receiver)
+    at_the_door = act.procedure == procedures.SIGNATURE_ID
+    return at_the_door and act.document is not None and act.receiver is not None and _is_same(act.receiver, receiver)
 
 
 def _is_same(one: Receiver, other: Receiver) -> bool:
     return (plain(one.last_name), plain(one.first_name)) == (plain(other.last_name), plain(other.first_name))
 
 
-# --- proxies --------------------------------------------------------------------------------------------
+# --- who received ---------------------------------------------------------------------------------------
+
+
+def _receiver_flags(act: Act, known: _Known) -> tuple[str, ...]:
+    """Whether whoever received as the addressee bears the name on the item."""
+    receiver, addressee = act.receiver, known.addressee
+    if receiver is None or receiver.capacity is not Capacity.ADDRESSEE or addressee is None or not addressee.name:
+        return ()
+    named = Beneficiary(last_name=receiver.last_name[:MAX_LINE], first_name=receiver.first_name[:MAX_LINE])
+    likeness = names.match(addressee.name, [named], household=False).verdict
+    return _RECEIVER_FLAGS[likeness]
+
+
+_RECEIVER_FLAGS: Final[Mapping[Verdict, tuple[str, ...]]] = {
+    Verdict.MATCH: (),
+    Verdict.REVIEW: ("receiver-to-review",),
+    Verdict.NO: ("receiver-is-not-addressee",),
+}
 
 
 def _proxy_flags(work: UnitOfWork, event: Event, act: Act, known: _Known) -> tuple[str, ...]:
-    """What the proxy was worth at that moment, and what the handset knew of it; a one-off proxy is used up."""
+    """What the proxy was worth at that moment, and what the handset knew of it; a one-off proxy is used up.
+
+    Whoever could not receive by it does not use it up.
+    """
     receiver = act.receiver
-    if receiver is None or receiver.proxy is None:
+    if receiver is None or receiver.proxy is None or receiver.capacity is not Capacity.HOLDER:
         return ()
     proof, told = rules.subject_of(event.id), receiver.proxy
-    said = verdicts.Act(
+    judgement = proxies.judge(proxies.history(told.id), _said(event, receiver, told, known), known.addressee)
+    flags = list(judgement.flags)
+    if not rules.NO_MANDATE & set(flags):
+        first = proxies.note_use(work, told.id, proof, actor=event.actor, correlation_id=event.correlationid)
+        flags += [] if first or Flag.ALREADY_USED in flags else [Flag.ALREADY_USED]
+    if Flag.REVOKED_UNKNOWN_TO_DEVICE in flags:
+        _notify(work, event, told)
+    return tuple(flags)
+
+
+def _said(event: Event, receiver: Receiver, told: ProxyUsed, known: _Known) -> verdicts.Act:
+    addressee = known.addressee
+    return verdicts.Act(
         moment=event.happened_at,
         holder=NamedHolder(last_name=receiver.last_name[:MAX_LINE], first_name=receiver.first_name[:MAX_LINE]),
         scopes=verdicts.scopes_of(known.item, known.announced),
         known_revision=told.revision,
         item=known.item,
-        proof=proof,
+        proof=rules.subject_of(event.id),
+        addressees=[label for label in (addressee.name, addressee.company) if label] if addressee else [],
     )
-    judgement = proxies.judge(proxies.history(told.id), said)
-    proxies.note_use(work, told.id, proof, actor=event.actor, correlation_id=event.correlationid)
-    if Flag.REVOKED_UNKNOWN_TO_DEVICE in judgement.flags:
-        _notify(work, event, told)
-    return judgement.flags
 
 
 def _notify(work: UnitOfWork, event: Event, told: ProxyUsed) -> None:

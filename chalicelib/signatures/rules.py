@@ -12,6 +12,7 @@ import msgspec
 from chalicelib.core.clock import PARIS
 from chalicelib.core.events import Event
 from chalicelib.items import rules as item_rules
+from chalicelib.items.event_types import DELIVERED, HANDED_OVER, RETURNED
 from chalicelib.items.schemas import (
     Announced,
     Capacity,
@@ -28,6 +29,10 @@ from chalicelib.signatures.schemas import Act, Mention, Proof, SignedAct
 
 LATEST_SYNC = timedelta(days=60)
 """A handset that says that it delivered longer ago than this has a wrong clock."""
+
+
+SIGNED_WITHIN = timedelta(minutes=10)
+"""An act is recorded when it is signed: by the same clock, whatever that says."""
 
 
 def subject_of(event_id: str) -> str:
@@ -60,6 +65,18 @@ def readable_until(delivered_on: date) -> date:
         return date(delivered_on.year + 1, 3, 1)
 
 
+NO_MANDATE: Final[frozenset[str]] = frozenset(
+    {
+        "holder-not-named",
+        "proxy-invalid",
+        "proxy-of-another-principal",
+        "proxy-out-of-scope",
+        "proxy-unknown",
+    }
+)
+"""Flags of a proxy by which nobody could receive."""
+
+
 # --- what a proof lacks ---------------------------------------------------------------------------------
 
 _SAYS: Final[Mapping[Mention, Callable[[Proof], object]]] = {
@@ -72,7 +89,9 @@ _SAYS: Final[Mapping[Mention, Callable[[Proof], object]]] = {
     Mention.ITEM: lambda proof: proof.item,
     Mention.RECEIVER_NAME: lambda proof: proof.receiver,
     Mention.CAPACITY: lambda proof: (
-        proof.receiver and (proof.receiver.capacity is Capacity.ADDRESSEE or proof.receiver.proxy)
+        proof.receiver
+        and (proof.receiver.capacity is Capacity.ADDRESSEE or proof.receiver.proxy)
+        and not NO_MANDATE & set(proof.flags)
     ),
     Mention.SIGNATURE: lambda proof: proof.act and proof.act.drawing,
     Mention.DOCUMENT: lambda proof: proof.document and procedures.is_accepted(proof.document, proof.delivered_on),
@@ -141,8 +160,10 @@ def _procedure_out_of_force(case: Case) -> bool:
 
 
 def _already_final(case: Case) -> bool:
-    before = [event for event in case.history if event.happened_at <= case.event.happened_at]
-    return item_rules.fold(case.body.items[0], before).final
+    """Somebody else delivered it, whoever synced first, or it had been returned before."""
+    others = item_rules.standing(case.history)
+    delivered = any(event.type in {DELIVERED, HANDED_OVER} for event in others)
+    return delivered or any(event.type == RETURNED and event.happened_at <= case.event.happened_at for event in others)
 
 
 def _at_another_depot(case: Case) -> bool:
@@ -169,6 +190,8 @@ _FLAGS: Final[Mapping[str, Callable[[Case], bool]]] = {
     "item-unknown": lambda case: not case.history and case.announced is None,
     "already-delivered": _already_final,
     "other-depot": _at_another_depot,
+    "signed-at-another-time": lambda case: abs(case.event.time - case.act.signed_at) > SIGNED_WITHIN,
+    "delivery-date-doubtful": lambda case: case.event.happened_at.astimezone(PARIS).date() != case.body.delivered_on,
     "procedure-unknown": lambda case: procedures.find(case.act.procedure, case.act.version) is None,
     "procedure-not-in-force": _procedure_out_of_force,
     "drawn-outside-the-screen": _drawn_outside_the_screen,

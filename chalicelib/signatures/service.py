@@ -7,6 +7,8 @@ import hashlib
 import hmac
 from datetime import date
 
+import msgspec
+
 from chalicelib.core import events, journal, keyring, settings
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.errors import NotFound, Problem
@@ -34,7 +36,7 @@ from chalicelib.signatures.schemas import (
 from chalicelib.signatures.tables import ProofRow
 
 JUDGED, READ = "facteo.proof.judged", "facteo.proof.read"
-DRAWING_REUSED = "drawing-reused"
+DRAWING_REUSED, CORRECTED = "drawing-reused", "hand-over-corrected"
 
 PAGE = 100
 
@@ -95,7 +97,7 @@ def read(proof: str, request: ReadProof, *, by: StaffMember, correlation_id: str
                 correlation_id=correlation_id,
             )
         )
-    return _answer(assembly.proof_of(event, _with_alarms(judged), key), judged)
+    return _answer(assembly.proof_of(event, _with_alarms(event, judged), key), judged)
 
 
 def readings(proof: str) -> Readings:
@@ -107,12 +109,18 @@ def readings(proof: str) -> Readings:
 
 
 def verified(proof: str, code: str) -> Verification:
-    """What a document with that code proves: one read. Raises NotFound for any other code."""
+    """What a document with that code proves: a read and a query. Raises NotFound for any other code."""
     row = ProofRow.find(proof)
     given = hashlib.sha256(code.upper().encode()).hexdigest()
     if row is None or not hmac.compare_digest(row.code, given):
         raise NotFound("No document of ours has this code.")
-    return Verification(item=row.item, delivered_on=date.fromisoformat(row.delivered_on), complete=not row.missing)
+    complete = not row.missing and _stands(proof, row.item)
+    return Verification(item=row.item, delivered_on=date.fromisoformat(row.delivered_on), complete=complete)
+
+
+def _stands(proof: str, item: str) -> bool:
+    """Whether nobody has declared that the handing over did not happen."""
+    return proof in {event.id for event in item_rules.standing(journal.read(item_rules.subject_of(item)))}
 
 
 def _history(proof: str) -> list[Event]:
@@ -134,14 +142,13 @@ def _judged(proof: str) -> tuple[Event, Judged]:
     return event, judged.body(Judged)
 
 
-def _with_alarms(judged: Judged) -> Judged:
-    """With the alarm that its drawing came again on another act, if there was one since."""
-    if not journal.read(rules.act_subject(judged.act)):
-        return judged
-    return Judged(
-        **{name: getattr(judged, name) for name in judged.__struct_fields__}
-        | {"flags": (*judged.flags, DRAWING_REUSED)}
-    )
+def _with_alarms(event: Event, judged: Judged) -> Judged:
+    """With what became known since: that its drawing came again on another act, or that it was declared wrong."""
+    since = {
+        DRAWING_REUSED: bool(journal.read(rules.act_subject(judged.act))),
+        CORRECTED: not _stands(event.id, judged.item),
+    }
+    return msgspec.structs.replace(judged, flags=(*judged.flags, *(flag for flag, holds in since.items() if holds)))
 
 
 def _answer(proof: Proof, judged: Judged) -> ProofAnswer:

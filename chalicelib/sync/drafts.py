@@ -31,7 +31,8 @@ ACCEPTED: Mapping[str, HandsetFact] = {**ITEM_FACTS, **SIGNATURE_FACTS}
 
 KindT = TypeVar("KindT")
 
-_LARGEST = max(fact.max_bytes for fact in ACCEPTED.values())
+LARGEST = max(fact.max_bytes for fact in ACCEPTED.values())
+"""Bytes of the largest event that any type may have."""
 
 
 class Sender(msgspec.Struct, frozen=True):
@@ -126,7 +127,7 @@ def _fingerprint(raw: msgspec.Raw) -> str:
 
 
 def _understood(raw: msgspec.Raw, sender: Sender) -> tuple[Event, Evidence | None]:
-    _limit(raw, _LARGEST)
+    _limit(raw, LARGEST)
     sent = _read(raw, HandsetEvent)
     fact = ACCEPTED.get(sent.type)
     if fact is None:

@@ -11,7 +11,6 @@ from chalicelib.core import access, clock, events, ids, journal, keyring, teleme
 from chalicelib.core.access import Handset
 from chalicelib.core.errors import ChangedMeanwhile, EventIdReused, Problem
 from chalicelib.core.events import Event
-from chalicelib.core.facts import MAX_EVENT_BYTES
 from chalicelib.core.journal import EventIdRow
 from chalicelib.core.transaction import MAX_ITEMS, TRIES, UnitOfWork, transaction
 from chalicelib.sync import drafts, problems
@@ -172,7 +171,7 @@ def _append_refusal(work: UnitOfWork, draft: Draft, sender: Sender) -> None:
         sent=key.seal(
             SentEvent(
                 detail=draft.refusal.detail if draft.refusal else "",
-                text=bytes(draft.raw)[:MAX_EVENT_BYTES].decode("utf-8", "replace"),
+                text=bytes(draft.raw)[: drafts.LARGEST].decode("utf-8", "ignore"),
             )
         ),
     )

@@ -129,6 +129,15 @@ class TestReading:
 
         assert reads(api, first).body["proof"]["flags"] == ["drawing-reused"]
 
+    def test_one_that_was_declared_wrong_is_shown_as_such(self, api: Api, proof: Event) -> None:
+        code = reads(api, proof).body["proof"]["verification_code"]
+        body = {"corrects": proof.id, "reason": "wrong item"}
+        path = f"/v1/items/{proof.subject.removeprefix('item/')}/corrections"
+        assert api.as_staff("carrier-support").post(path, body).status == 201
+
+        assert reads(api, proof).body["proof"]["flags"] == ["hand-over-corrected"]
+        assert api.as_nobody().get(f"/v1/proofs/{proof.id}/verifications/{code}").body["complete"] is False
+
 
 class TestVerification:
     def test_the_code_on_the_document_confirms_it_to_anybody(self, api: Api, proof: Event) -> None:

@@ -67,7 +67,7 @@ class TestJudgement:
             "scopes": [Scope.REGISTERED],
             "known_revision": 2,
         }
-        return service.judge(service.history(proxy), Act(**(told | changes))).outcome
+        return service.judge(service.history(proxy), Act(**(told | changes)), None).outcome
 
     def test_holds_what_was_true_against_what_the_handset_knew(self, api: Api, clock: FakeClock) -> None:
         proxy, start = verified(api), clock.at
@@ -107,7 +107,7 @@ class TestJudgement:
     def test_a_holder_who_was_a_minor_at_the_door_is_flagged(self, api: Api) -> None:
         proxy = verified(api, a_proxy(start="2026-12-01", holders=[a_holder(born_on="2008-11-30")]))
         act = Act(clocks.now(), NamedHolder(**HOLDER), [Scope.REGISTERED], 2)
-        judged = service.judge(service.history(proxy), act)
+        judged = service.judge(service.history(proxy), act, None)
         assert judged.flags == ("proxy-invalid", "holder-is-minor")
 
     def test_the_second_use_of_a_one_off_proxy_is_flagged(self, api: Api) -> None:

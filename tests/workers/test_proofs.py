@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
+from chalicelib.core import clock as clocks
 from chalicelib.core import ids, journal
 from chalicelib.core.events import Event
 from chalicelib.judging.workers import judging
@@ -139,7 +140,26 @@ class TestKnownPerson:
 
         event = self.known(post, earlier, receiver=RECEIVER | {"first_name": "Marie"})
         assert missing(event) == {Mention.EARLIER_PROOF}
-        assert judged(event).flags == ("earlier-proof-not-found",)
+        assert judged(event).flags == ("receiver-is-not-addressee", "earlier-proof-not-found")
+
+    def test_a_withdrawal_at_the_office_shows_nobody_at_the_address(
+        self, post: RegisteredPost, clock: FakeClock
+    ) -> None:
+        item = post.item()
+        recorded(an_item_event("facteo.item.not-delivered", item=item))
+        earlier = post.hand_over(item, **post.act(item, procedure="withdrawal"))
+        clock.advance(days=1)
+
+        assert missing(self.known(post, earlier)) == {Mention.EARLIER_PROOF}
+
+    def test_an_earlier_delivery_that_did_not_happen(self, post: RegisteredPost, clock: FakeClock) -> None:
+        earlier = post.hand_over(post.item())
+        body = {"corrects": earlier.id, "reason": "wrong item"}
+        path = f"/v1/items/{earlier.subject.removeprefix('item/')}/corrections"
+        assert post.api.as_staff("carrier-support").post(path, body).status == 201
+        clock.advance(days=1)
+
+        assert missing(self.known(post, earlier)) == {Mention.EARLIER_PROOF}
 
     def test_another_address(self, post: RegisteredPost, clock: FakeClock) -> None:
         earlier = post.hand_over(post.item(addressee=an_addressee(street="14 RUE DE LA PAIX")))
@@ -183,6 +203,48 @@ class TestFlags:
         second = post.hand_over(item, other)
 
         assert [judged(first).flags, judged(second).flags] == [(), ("already-delivered",)]
+
+    def test_whoever_syncs_first_the_second_judged_is_flagged(
+        self, post: RegisteredPost, api: Api, clock: FakeClock
+    ) -> None:
+        item, other = post.item(), a_handset(api, carrier="C1002")
+        early = a_hand_over(other, item)
+        clock.advance(minutes=5)
+        late = post.hand_over(item)
+        other.sync(early)
+        [event] = journal.read_many([(f"item/{item}", early["id"])])
+        deliver(judging, [event])
+
+        assert [judged(late).flags, judged(event).flags] == [(), ("already-delivered",)]
+
+    def test_a_delivery_that_was_declared_wrong_is_none(self, post: RegisteredPost, clock: FakeClock) -> None:
+        item = post.item()
+        first = post.hand_over(item)
+        body = {"corrects": first.id, "reason": "wrong item"}
+        path = f"/v1/items/{item}/corrections"
+        assert post.api.as_staff("carrier-support").post(path, body).status == 201
+        clock.advance(minutes=5)
+
+        assert judged(post.hand_over(item)).flags == ()
+
+    def test_an_act_that_was_signed_long_before(self, post: RegisteredPost, clock: FakeClock) -> None:
+        item = post.item()
+        given = post.act(item)
+        clock.advance(days=40)
+
+        assert judged(post.hand_over(item, **given)).flags == ("signed-at-another-time",)
+
+    def test_a_clock_that_was_off_is_seen_on_the_proof(self, post: RegisteredPost) -> None:
+        item = post.item()
+        wrong = clocks.now() + timedelta(days=3)
+        flags = judged(post.hand_over(item, at=wrong)).flags
+        assert {"clock-off", "day-changed"} & set(flags)
+
+    def test_somebody_of_another_name(self, post: RegisteredPost) -> None:
+        item = post.item()
+        stranger = RECEIVER | {"last_name": "DURAND", "first_name": "Paul"}
+
+        assert judged(post.hand_over(item, **post.act(item, receiver=stranger))).flags == ("receiver-is-not-addressee",)
 
     def test_a_carrier_of_another_depot(self, post: RegisteredPost) -> None:
         item = post.item()
@@ -303,6 +365,27 @@ class TestProxies:
         event = self.deliver(post, self.a_proxy(post, clock), last_name="Durand", first_name="Paul")
 
         assert judged(event).flags == ("holder-not-named",)
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"principal": {"last_name": "Martin", "first_name": "Paul"}},
+            {"address": {"street": "99 AVENUE FOCH", "postcode": "69006", "town": "LYON"}},
+        ],
+    )
+    def test_a_proxy_of_somebody_else(self, post: RegisteredPost, clock: FakeClock, changes: dict[str, Any]) -> None:
+        event = self.deliver(post, self.a_proxy(post, clock, **changes))
+
+        assert judged(event).flags == ("proxy-of-another-principal",)
+        assert missing(event) == {Mention.CAPACITY}
+
+    def test_a_stranger_does_not_use_a_one_off_proxy_up(self, post: RegisteredPost, clock: FakeClock) -> None:
+        item = post.item()
+        proxy = self.a_proxy(post, clock, kind="one-off", item=item, end="2026-12-10")
+        self.deliver(post, proxy, last_name="Durand", first_name="Paul")
+        self.deliver(post, proxy, capacity="addressee")
+
+        assert post.api.as_staff("carrier-support").get(f"/v1/proxies/{proxy['id']}").body["state"] == "active"
 
     def test_a_proxy_that_does_not_exist(self, post: RegisteredPost) -> None:
         event = self.deliver(post, {"id": ids.new(), "revision": 1})

@@ -12,8 +12,8 @@ from chalicelib.judging.workers import judging
 from chalicelib.redirections.schemas import RedirectionJudged
 from tests.support.api import Api
 from tests.support.clock import FakeClock
-from tests.support.events import an_item_event, deliver, recorded
-from tests.support.factories import an_item
+from tests.support.events import an_item_event, announced, deliver, recorded
+from tests.support.factories import an_addressee, an_item
 from tests.support.races import overtaken
 from tests.support.redirections import Desk, in_days
 
@@ -66,6 +66,15 @@ def test_by_one_that_ended_while_the_handset_was_offline(
 def test_by_none_or_one_that_nobody_knows(contract: dict[str, Any]) -> None:
     assert judged(redirected(an_item(), None)) == ("redirection-not-named",)
     assert judged(redirected(an_item(), {"id": ids.new(), "revision": 1})) == ("redirection-unknown",)
+
+
+def test_by_a_contract_of_another_address(contract: dict[str, Any]) -> None:
+    here, there = an_item(), an_item()
+    announced(here)
+    announced(there, addressee=an_addressee(street="14 RUE DE LA PAIX"))
+
+    assert judged(redirected(here, contract)) == ()
+    assert judged(redirected(there, contract)) == ("redirection-of-another-address",)
 
 
 def test_an_item_that_goes_in_circles(contract: dict[str, Any], clock: FakeClock) -> None:

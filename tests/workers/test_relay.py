@@ -56,14 +56,16 @@ def sends(aws: Cloud, monkeypatch: pytest.MonkeyPatch) -> Sends:
 
 def test_each_consumer_gets_what_it_takes(aws: Cloud) -> None:
     scan = an_item_event()
+    redirected = an_item_event("facteo.item.redirected")
     unheard_of = an_item_event("facteo.item.photographed")
     plan = an_item_event("facteo.plan.changed", subject="plan/75015A")
     other = an_item_event("facteo.device.event-refused", subject="device/d1")
 
-    assert relayed(scan, unheard_of, plan, other) == []
+    assert relayed(scan, redirected, unheard_of, plan, other) == []
 
-    assert ids_in(aws, "tracking") == [scan.id]
-    assert ids_in(aws, "sorting") == sorted([scan.id, plan.id])
+    assert ids_in(aws, "tracking") == sorted([scan.id, redirected.id])
+    assert ids_in(aws, "sorting") == sorted([scan.id, redirected.id, plan.id])
+    assert ids_in(aws, "judging") == [redirected.id]
 
 
 def test_a_message_is_the_event_with_what_one_looks_for_as_attributes(aws: Cloud) -> None:

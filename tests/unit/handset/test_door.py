@@ -18,15 +18,27 @@ FIRM = {"last_name": "", "first_name": "", "gender": "", "birth_name": "", "comp
 
 def a_proxy(identity: str = "proxy-one", **changes: Any) -> dict[str, Any]:
     """A proxy for Jean-Noël Éluard, of which the round says so much."""
-    holders = [{"last_name": "ÉLUARD", "first_name": "Jean-Noël"}]
-    return {"id": identity, "revision": 2, "ends_at": ENDS.isoformat(), "holders": holders, "items": [ITEM]} | changes
+    told = {
+        "id": identity,
+        "revision": 2,
+        "ends_at": ENDS.isoformat(),
+        "holders": [{"last_name": "ÉLUARD", "first_name": "Jean-Noël"}],
+        "principal": ANNE,
+        "scopes": ["registered"],
+        "items": [ITEM],
+    }
+    return told | changes
 
 
-def a_bundle(*proxies: dict[str, Any], addressee: Any = None, **redirection: Any) -> dict[str, Any]:
+HERS = {"name": "Mme Anne DELORME", "company": ""}
+
+
+def a_bundle(*proxies: dict[str, Any], addressee: Any = HERS, **redirection: Any) -> dict[str, Any]:
     """A round with an item for somebody, and a redirection of Anne Delorme's and a firm's items."""
     contract = {"id": "contract-one", "revision": 4, "items": [ITEM], "beneficiaries": [ANNE, FIRM]}
     contract |= {"new_address": {"town": "NANTES"}} | redirection
-    items = [{"item": ITEM, "addressee": addressee}, {"item": OTHER, "addressee": addressee}]
+    said = {"addressee": addressee, "recommendation": "R1", "signature_required": True}
+    items = [{"item": ITEM, **said}, {"item": OTHER, **said}]
     return {"items": items, "proxies": proxies, "redirections": [contract]}
 
 
@@ -44,6 +56,16 @@ class TestProxies:
 
     def test_it_is_for_the_items_at_its_address(self) -> None:
         assert proxy_for(a_bundle(a_proxy()), OTHER, "ÉLUARD", "Jean-Noël", at=BEFORE) is None
+
+    @pytest.mark.parametrize(
+        "changes", [{"principal": ANNE | {"first_name": "Paul"}}, {"principal": FIRM}, {"scopes": ["plain-mail"]}]
+    )
+    def test_it_is_for_its_principals_items_of_its_scopes(self, changes: dict[str, Any]) -> None:
+        assert proxy_for(a_bundle(a_proxy(**changes)), ITEM, "ÉLUARD", "Jean-Noël", at=BEFORE) is None
+
+    def test_a_birth_name_is_a_name(self) -> None:
+        proxy = a_proxy(principal=ANNE | {"last_name": "MARTIN", "birth_name": "DELORME"})
+        assert proxy_for(a_bundle(proxy), ITEM, "ÉLUARD", "Jean-Noël", at=BEFORE) is not None
 
     def test_another_one_that_is_valid_is_found(self) -> None:
         ended = a_proxy("proxy-nil", ends_at=BEFORE.isoformat())
