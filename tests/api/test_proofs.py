@@ -10,6 +10,7 @@ import pypdf
 import pytest
 
 from chalicelib.core import journal, keyring
+from chalicelib.core.access import ROLES
 from chalicelib.core.events import Event
 from chalicelib.core.keyring import KeyRow
 from chalicelib.erasure import service as erasure
@@ -166,7 +167,8 @@ class TestErasure:
         assert not list(KeyRow.scan(KeyRow.subject == f"proof/{proof.id}"))
         with pytest.raises(keyring.KeyGone):
             keyring.key_of(f"proof/{proof.id}")
-        assert reads(api, proof).problem == "proof-erased"
+        shown = {role: reads(api, proof, role=role).problem for role in sorted(ROLES)}
+        assert shown == {role: "proof-erased" if role == "carrier-support" else "access-denied" for role in ROLES}
         history = api.as_staff("auditor").get(f"/v1/items/{proof.subject.removeprefix('item/')}").body["events"]
         [item] = [one for one in history if one["id"] == proof.id]
         assert item["type"] == "facteo.item.handed-over"
