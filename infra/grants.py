@@ -120,7 +120,7 @@ GRANTS: Mapping[str, Grants] = {
     "judging": Grants(
         tables={
             **_APPEND,
-            "journal": (BATCH_GET, QUERY, PUT),
+            "journal": (QUERY, PUT),
             "keyring": (GET, BATCH_GET),
             "items": (BATCH_GET,),
             "people": (GET,),

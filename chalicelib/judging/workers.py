@@ -11,15 +11,21 @@ from chalicelib.core import consumer, events
 from chalicelib.core.consumer import Message
 from chalicelib.core.events import Event
 from chalicelib.items.event_types import HANDED_OVER, REDIRECTED
-from chalicelib.redirections import judging as redirections
 from chalicelib.signatures import judging as proofs
 from chalicelib.signatures.judging import ProviderSettings
 
 workers = Blueprint(__name__)
 
+
+def _redirection(event: Event) -> None:
+    from chalicelib.redirections import judging as redirections  # noqa: PLC0415 - a feature's modules for few events
+
+    redirections.judge(event)
+
+
 JUDGES: Final[Mapping[str, Callable[[Event], None]]] = {
     HANDED_OVER: proofs.judge,
-    REDIRECTED: redirections.judge,
+    REDIRECTED: _redirection,
 }
 """Event type → who judges it. `connectors.relay.subscriptions` brings these types here."""
 

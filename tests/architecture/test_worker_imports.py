@@ -89,7 +89,7 @@ BUDGETS: Mapping[str, Budget] = {
     ),
     "chalicelib.judging.workers": Budget(
         frozenset({"cryptography"}),
-        frozenset({"addresses", "items", "judging", "people", "proxies", "redirections", "signatures"}),
+        frozenset({"addresses", "items", "judging", "people", "proxies", "signatures"}),
     ),
     "chalicelib.erasure.workers": Budget(
         frozenset({"cryptography"}),
