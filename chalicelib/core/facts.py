@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from chalicelib.core.errors import Problem
 from chalicelib.core.events import Event
-from chalicelib.core.public_keys import PublicKey
 from chalicelib.core.schemas import Schema
 from chalicelib.core.transaction import UnitOfWork
+
+if TYPE_CHECKING:  # only sync, which has the key, needs its library
+    from chalicelib.core.public_keys import PublicKey
 
 MAX_EVENT_BYTES = 32 * 1024
 
