@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Protocol
+
+from chalicelib.addresses.letters import plain
 
 STREET_WORDS = {
     "ALL": "ALLEE",
@@ -69,9 +70,3 @@ def normal_form(address: Lines) -> str:
     postcode = address.postcode.replace(" ", "").replace("-", "").upper()
     street = _GLUED.sub(r"\1 \2", normal_street(address.street or address.hamlet))
     return f"{address.country}/{postcode}/{street}"
-
-
-def plain(text: str) -> str:
-    """Capitals without accents and digits; whatever else there is becomes one space."""
-    letters = unicodedata.normalize("NFKD", text.upper().replace("Œ", "OE").replace("Æ", "AE"))
-    return re.sub(r"[^A-Z0-9]+", " ", "".join(one for one in letters if not unicodedata.combining(one))).strip()

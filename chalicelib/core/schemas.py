@@ -15,3 +15,9 @@ Sealed = NewType("Sealed", str)
 
 class Schema(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of every body that crosses the edge: immutable, keyword only, unknown fields refused."""
+
+
+class Page(Schema, frozen=True):
+    """Where to go on reading: the `after` of the page before."""
+
+    after: str | None = None

@@ -14,8 +14,7 @@ import enum
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
-from dateutil.easter import easter  # type: ignore[import-untyped]
-
+from chalicelib.core import working_days
 from chalicelib.items.product_codes import Family, family_of
 from chalicelib.items.schemas import Announced, HeldAt
 
@@ -73,12 +72,6 @@ _KIND_OF_FAMILY: Final = {Family.REGISTERED_LETTER: Kind.REGISTERED, Family.PARC
 _THIRTEEN: Final = 13
 _SSCC: Final = 18
 
-_FIXED_HOLIDAYS: Final = frozenset({(1, 1), (5, 1), (5, 8), (7, 14), (8, 15), (11, 1), (11, 11), (12, 25)})
-_EASTER_MONDAY: Final = 1
-_ASCENSION: Final = 39
-_WHIT_MONDAY: Final = 50
-_SATURDAY: Final = 5
-
 
 def kind_of(item: str, announced: Announced | None) -> Kind:
     """What kind of item it is, by its announcement and by the shape of its number, whose key is not looked at."""
@@ -95,15 +88,4 @@ def last_day(presented_on: date, term: Term) -> date:
     """The last day on which the addressee can collect, presentation on 2 March and fifteen days: 17 March."""
     if not term.working:
         return presented_on + timedelta(days=term.days)
-    day, left = presented_on, term.days
-    while left:
-        day += timedelta(days=1)
-        left -= is_working_day(day)
-    return day
-
-
-def is_working_day(day: date) -> bool:
-    """Whether the day is one of Monday to Friday and no public holiday of the whole of France."""
-    after_easter = (day - easter(day.year)).days
-    movable = after_easter in {_EASTER_MONDAY, _ASCENSION, _WHIT_MONDAY}
-    return day.weekday() < _SATURDAY and not movable and (day.month, day.day) not in _FIXED_HOLIDAYS
+    return working_days.after(presented_on, term.days)

@@ -49,30 +49,6 @@ KEPT_MONTHS: Final = 13
 """Months after the last day during which a contract can be read: a claim may come up to a year later."""
 
 
-class Holiday(NamedTuple):
-    """A public holiday (article L3133-1 of the Code du travail): a day of the year, or days after Easter Sunday."""
-
-    name: str
-    month: int = 0
-    day: int = 0
-    after_easter: int = 0
-
-
-HOLIDAYS: Final = (
-    Holiday("jour de l'an", 1, 1),
-    Holiday("lundi de Pâques", after_easter=1),
-    Holiday("fête du Travail", 5, 1),
-    Holiday("victoire de 1945", 5, 8),
-    Holiday("Ascension", after_easter=39),
-    Holiday("lundi de Pentecôte", after_easter=50),
-    Holiday("fête nationale", 7, 14),
-    Holiday("Assomption", 8, 15),
-    Holiday("Toussaint", 11, 1),
-    Holiday("armistice de 1918", 11, 11),
-    Holiday("Noël", 12, 25),
-)
-"""Those of the whole country. Saturday and Sunday are no working days either."""
-
 CODE_ALPHABET: Final = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 """Letters and digits that nobody takes for one another on paper or on the telephone."""
 CODE_LENGTH: Final = 8

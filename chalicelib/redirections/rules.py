@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 import msgspec
-from dateutil.easter import easter  # type: ignore[import-untyped]
 
 from chalicelib.addresses import names
 from chalicelib.addresses.country_names import OVERSEAS
+from chalicelib.addresses.letters import plain
 from chalicelib.addresses.names import Beneficiary, Verdict
-from chalicelib.addresses.rules import plain
 from chalicelib.addresses.schemas import PostalAddress
+from chalicelib.core import working_days
 from chalicelib.core.clock import PARIS
 from chalicelib.core.errors import Conflict, Problem
 from chalicelib.redirections import conditions
@@ -106,18 +106,9 @@ def day_of(moment: datetime) -> date:
     return moment.astimezone(PARIS).date()
 
 
-def is_working_day(day: date) -> bool:
-    """Whether it is Monday to Friday and no public holiday of the whole country."""
-    return day.weekday() < _SATURDAY and day not in _holidays(day.year)
-
-
 def earliest_start(requested_on: date, set_up_days: int = conditions.SET_UP_WORKING_DAYS) -> date:
     """The first day that may be agreed: so many working days after the request."""
-    day, left = requested_on, set_up_days
-    while left:
-        day += DAY
-        left -= is_working_day(day)
-    return day
+    return working_days.after(requested_on, set_up_days)
 
 
 def last_day_of(start: date, months: int) -> date:
@@ -135,12 +126,6 @@ def _last_of_month(day: date, months_later: int) -> date:
     years, month = divmod(day.month - 1 + months_later, 12)
     year = day.year + years
     return date(year, month + 1, calendar.monthrange(year, month + 1)[1])
-
-
-def _holidays(year: int) -> set[date]:
-    sunday: date = easter(year)
-    rows = conditions.HOLIDAYS
-    return {date(year, row.month, row.day) if row.month else sunday + row.after_easter * DAY for row in rows}
 
 
 # --- what may be agreed ---------------------------------------------------------------------------------------

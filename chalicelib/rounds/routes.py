@@ -11,7 +11,7 @@ from chalicelib.core.call import Call
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.endpoint import Answer, endpoint
 from chalicelib.core.errors import ChangedMeanwhile, NotFound
-from chalicelib.core.schemas import Schema
+from chalicelib.core.schemas import Page
 from chalicelib.items.schemas import ItemNumber
 from chalicelib.people import lookup as people
 from chalicelib.people.ids import DepotId
@@ -21,12 +21,6 @@ from chalicelib.rounds.carried import Bundle
 from chalicelib.rounds.schemas import HeldItems, Place, PlacedItems, Placement
 
 routes = Blueprint(__name__)
-
-
-class Page(Schema, frozen=True):
-    """Where to go on reading: the `after` of the page before."""
-
-    after: str | None = None
 
 
 class HeldPage(Page, frozen=True):

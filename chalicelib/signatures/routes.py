@@ -12,7 +12,7 @@ from chalicelib.core.call import Call
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.endpoint import endpoint
 from chalicelib.core.errors import NotFound
-from chalicelib.core.schemas import END, Schema
+from chalicelib.core.schemas import END, Page
 from chalicelib.items.schemas import ItemNumber
 from chalicelib.people.ids import DepotId
 from chalicelib.signatures import service
@@ -22,12 +22,6 @@ from chalicelib.signatures.service import DocumentSettings, ProofErased, ProofNo
 routes = Blueprint(__name__)
 
 Code = Annotated[str, Meta(pattern=r"^[A-Za-z2-7]{16}" + END)]
-
-
-class Page(Schema, frozen=True):
-    """Where to go on reading: the `after` of the page before."""
-
-    after: str | None = None
 
 
 @endpoint(

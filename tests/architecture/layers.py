@@ -78,7 +78,7 @@ CODES = frozenset(
 )
 """Code lists and formats: as pure as rules, and open to every kind of module."""
 
-PURE = frozenset({"clock", "errors", "events", "ids", "intake", "schemas"})
+PURE = frozenset({"clock", "errors", "events", "ids", "intake", "schemas", "working_days"})
 """The modules of core that a pure decision may use: of the clock its constants and formats, never the time."""
 THE_TIME = frozenset({"now", "today", "pause"})
 

@@ -76,6 +76,7 @@ BUDGETS: Mapping[str, Budget] = {
         frozenset({"cryptography"}),
         frozenset(
             {
+                "addresses.letters",
                 "addresses.rules",
                 "items.event_types",
                 "items.product_codes",

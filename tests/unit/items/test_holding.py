@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from chalicelib.core import working_days
 from chalicelib.core.events import Event
 from chalicelib.items import rules, terms
 from chalicelib.items.schemas import Announced, Corrected, HeldAt, Holding, HoldingState, Status
@@ -97,13 +98,13 @@ def test_a_parcel_waits_ten_working_days(presented: str, last: str) -> None:
     ],
 )
 def test_no_public_holiday_is_a_working_day(holiday: str) -> None:
-    assert not terms.is_working_day(date.fromisoformat(holiday))
+    assert not working_days.is_working_day(date.fromisoformat(holiday))
 
 
 def test_every_other_weekday_of_a_year_is_a_working_day() -> None:
     year = [date.fromordinal(day) for day in range(date(2026, 1, 1).toordinal(), date(2027, 1, 1).toordinal())]
     weekdays, holidays_on_weekdays = 261, 9
-    assert sum(map(terms.is_working_day, year)) == weekdays - holidays_on_weekdays
+    assert sum(map(working_days.is_working_day, year)) == weekdays - holidays_on_weekdays
 
 
 @pytest.mark.parametrize(
