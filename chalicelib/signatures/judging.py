@@ -9,8 +9,9 @@ from typing import Final, NamedTuple
 import msgspec
 
 from chalicelib.addresses import names
+from chalicelib.addresses.letters import plain
 from chalicelib.addresses.names import Beneficiary, Verdict
-from chalicelib.addresses.rules import normal_form, plain
+from chalicelib.addresses.rules import normal_form
 from chalicelib.addresses.schemas import MAX_LINE
 from chalicelib.core import clock, events, inbox, journal, keyring, settings
 from chalicelib.core.events import Event
@@ -80,7 +81,7 @@ def _judge(event: Event) -> None:
             *rules.flags(Case(event, body, act, signed, known.history, known.announced, _in_person(known))),
             *_receiver_flags(act, known),
             *(proxied := _proxy_flags(work, event, act, known)),
-            *_earlier_flags(event, act, known, mandated=not proxied),
+            *_earlier_flags(event, act, known, mandated=not _ENDED & set(proxied)),
         )
         judged = _judged(event, key, known, flags)
         work.put(_row(event, body, judged, key))
@@ -180,6 +181,10 @@ def _row(event: Event, body: HandedOver, judged: Judged, key: DataKey) -> ProofR
 
 
 # --- article 4-1 ----------------------------------------------------------------------------------------
+
+
+_ENDED: Final = rules.NO_MANDATE | {Flag.REVOKED_UNKNOWN_TO_DEVICE}
+"""Flags of a mandate that is not, or no longer, valid."""
 
 
 def _earlier_flags(event: Event, act: Act, known: _Known, *, mandated: bool) -> tuple[str, ...]:

@@ -392,6 +392,27 @@ class TestProxies:
 
         assert judged(event).flags == ("proxy-unknown",)
 
+    @pytest.mark.parametrize(("revoked", "lacks"), [(False, set()), (True, {Mention.EARLIER_PROOF})])
+    def test_a_known_holder_needs_a_mandate_that_is_still_valid(
+        self, post: RegisteredPost, clock: FakeClock, revoked: bool, lacks: set[Mention]
+    ) -> None:
+        proxy = self.a_proxy(post, clock)
+        earlier = self.deliver(post, proxy)
+        if revoked:
+            self.revoke(post, proxy)
+        clock.advance(minutes=5)
+        item, carrier, unheard_of = post.item(), a_drawing(seed=500_001), proxy | {"revision": 1}
+        act = post.act(
+            item,
+            receiver=HOLDER | {"capacity": "holder", "proxy": proxy if revoked else unheard_of},
+            procedure="signature-known-person",
+            document=None,
+            earlier={"item": earlier.subject.removeprefix("item/"), "event": earlier.id},
+            carrier_drawing=acts.name_of(msgspec.to_builtins(carrier)),
+        )
+
+        assert missing(post.hand_over(item, **act, carrier_drawing=carrier)) == lacks
+
     def test_a_one_off_proxy_used_twice_offline(self, post: RegisteredPost, api: Api, clock: FakeClock) -> None:
         item, other = post.item(), a_handset(api, carrier="C1002")
         proxy = self.a_proxy(post, clock, kind="one-off", item=item, end="2026-12-10")
