@@ -232,16 +232,17 @@ class TestReplay:
         [part] = sweep.replay("tracking", MONDAY_MORNING, ten_minutes_ago, dry_run=dry_run)
         assert part.sent == 1
 
+    @pytest.mark.parametrize("consumer", ["tracking", "judging"])
     def test_a_consumer_is_not_sent_what_it_has_forgotten_to_have_dealt_with(
-        self, aws: Cloud, clock: FakeClock
+        self, aws: Cloud, clock: FakeClock, consumer: str
     ) -> None:
-        recorded(an_item_event())
+        recorded(an_item_event("facteo.item.redirected"))
         until = MONDAY_MORNING + timedelta(hours=1)
         clock.advance(days=inbox.KEPT_FOR.days - 14)
-        assert sum(part.sent for part in sweep.replay("tracking", MONDAY_MORNING, until)) == 1
+        assert sum(part.sent for part in sweep.replay(consumer, MONDAY_MORNING, until)) == 1
         clock.advance(seconds=1)
-        with pytest.raises(NotReplayable, match="tracking knows for 386 days"):
-            list(sweep.replay("tracking", MONDAY_MORNING, until))
+        with pytest.raises(NotReplayable, match=f"{consumer} knows for 386 days"):
+            list(sweep.replay(consumer, MONDAY_MORNING, until))
         assert sum(part.sent for part in sweep.replay("sorting", MONDAY_MORNING, until)) == 1
 
     def test_the_end_comes_after_the_beginning(self, day: list[Event]) -> None:

@@ -33,7 +33,7 @@ RUN_FOR: Final = timedelta(minutes=4)
 
 CHUNK: Final = 100
 
-REMEMBERING: Final = frozenset({"tracking"})
+REMEMBERING: Final = frozenset({"judging", "tracking"})
 """Consumers that tell repeats by their inbox; the others work out the same again, however old an event is.
 
 A new consumer with an inbox is filled from the beginning first, and then added.
