@@ -10,6 +10,7 @@ import os
 
 from chalice.app import Chalice
 
+from chalicelib.attention.routes import routes as attention_routes
 from chalicelib.connectors.importer.routes import routes as importer_routes
 from chalicelib.fleet.routes import routes as fleet_routes
 from chalicelib.items.routes import routes as items_routes
@@ -29,6 +30,7 @@ ROUTES = (
     proxies_routes,
     redirections_routes,
     signatures_routes,
+    attention_routes,
     rounds_routes,
     sync_routes,
     reference_routes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -16,6 +17,8 @@ if TYPE_CHECKING:  # only sync, which has the key, needs its library
     from chalicelib.core.public_keys import PublicKey
 
 MAX_EVENT_BYTES = 32 * 1024
+REFUSALS_KEPT_FOR = timedelta(days=90)
+"""How long what was refused can be read: long enough to ask the carrier, and to mend a program."""
 
 
 class Evidence(Protocol):
@@ -39,10 +42,11 @@ class HandsetFact(msgspec.Struct, frozen=True, kw_only=True):
     """A type of event that handsets may send: its body, and the subject that such a body speaks of.
 
     `examine`, where the fact is evidence, is given the body, the event and the handset's key, and raises a Problem for
-    what cannot be evidence at all.
+    what cannot be evidence at all. `refusals_kept_for` is how long one that was refused can be read.
     """
 
     body: type[Schema]
     subject_of: Callable[[Schema], str]
     max_bytes: int = MAX_EVENT_BYTES
+    refusals_kept_for: timedelta = REFUSALS_KEPT_FOR
     examine: Callable[[Schema, Event, PublicKey], Evidence] | None = None

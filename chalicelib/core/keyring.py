@@ -29,7 +29,7 @@ from chalicelib.core import aws, clock
 from chalicelib.core.errors import ChangedMeanwhile
 from chalicelib.core.schemas import Schema, Sealed
 from chalicelib.core.settings import physical_name
-from chalicelib.core.table import OtherT, Table, code_of
+from chalicelib.core.table import Place, Rows, Table, code_of
 from chalicelib.core.transaction import UnitOfWork, transaction
 
 SchemaT = TypeVar("SchemaT", bound=Schema)
@@ -149,10 +149,17 @@ def key_of(subject: str) -> DataKey:
         raise KeyGone(subject) from None
 
 
-def key_beside(subject: str, other: type[OtherT], other_key: str) -> tuple[DataKey | None, OtherT | None]:
-    """The data key of a subject and a row of another table, each if it is there: one call."""
-    row, found = KeyRow.find_beside(subject, other, other_key)
-    return (_opened(row) if row is not None and _opens(row) else None), found
+def place_of(subject: str) -> Place:
+    """Where the data key of a subject stands, to be read together with other rows."""
+    return KeyRow, subject
+
+
+def key_among(rows: Rows, subject: str) -> DataKey:
+    """The data key of a subject, of rows that were read together. Raises KeyGone."""
+    row = KeyRow.among(rows, subject)
+    if row is None or not _opens(row):
+        raise KeyGone(subject)
+    return _opened(row)
 
 
 def keys_of(subjects: Iterable[str]) -> dict[str, DataKey]:

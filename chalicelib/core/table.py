@@ -6,7 +6,7 @@ PynamoDB would make a client for each model class (50 ms of CPU and a TLS pool e
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, TypeVar, cast
 
 from pynamodb.connection import Connection
@@ -22,7 +22,6 @@ READ_TIMEOUT_SECONDS = 3
 RETRIES = 2
 
 RowT = TypeVar("RowT", bound="Table")
-OtherT = TypeVar("OtherT", bound="Table")
 
 
 @functools.cache
@@ -66,28 +65,33 @@ class Table(Model):
             return None
 
     @classmethod
-    def find_beside(
-        cls: type[RowT], key: str, other: type[OtherT], other_key: str
-    ) -> tuple[RowT | None, OtherT | None]:
-        """A row of this table and one of another, both with a hash key only: one consistent call."""
-        asked = {model._get_connection().table_name: (model, name) for model, name in ((cls, key), (other, other_key))}
-        wanted = {
-            table: {"Keys": [{str(model._hash_keyname): {"S": name}}], "ConsistentRead": True}
-            for table, (model, name) in asked.items()
-        }
-        found: dict[str, Table] = {}
-        while wanted:
-            answer = shared_connection().dispatch("BatchGetItem", {"RequestItems": wanted})
-            found.update(
-                (table, asked[table][0].from_raw_data(item))
-                for table, items in answer["Responses"].items()
-                for item in items
-            )
-            wanted = answer.get("UnprocessedKeys", {})
-        mine, theirs = (found.get(table) for table in asked)
-        return cast("RowT | None", mine), cast("OtherT | None", theirs)
+    def among(cls: type[RowT], rows: Rows, hash_key: str) -> RowT | None:
+        """The row of this table with that key, of rows that were read together. Raises KeyError if it was not asked."""
+        return cast("RowT | None", rows[cls, hash_key])
 
     @classmethod
     def find_many(cls: type[RowT], keys: Iterable[Any]) -> Iterable[RowT]:
         """The rows with those keys that exist, each once, in no order: a consistent call for each 100 keys."""
         return cls.batch_get(keys, consistent_read=True)
+
+
+Place = tuple[type[Table], str]
+"""Where a row stands: its table, which has a hash key only, and that key."""
+Rows = Mapping[Place, Table | None]
+"""What stands at the places that were asked for."""
+
+
+def find_together(places: Iterable[Place]) -> Rows:
+    """The rows at places of different tables: one consistent call for at most 100 of them."""
+    found: dict[Place, Table | None] = dict.fromkeys(places)
+    models = {model._get_connection().table_name: model for model, _ in found}
+    wanted: dict[str, Any] = {table: {"Keys": [], "ConsistentRead": True} for table in models}
+    for model, key in found:
+        wanted[model._get_connection().table_name]["Keys"].append({str(model._hash_keyname): {"S": key}})
+    while wanted:
+        answer = shared_connection().dispatch("BatchGetItem", {"RequestItems": wanted})
+        for table, items in answer["Responses"].items():
+            rows = [models[table].from_raw_data(item) for item in items]
+            found.update(((models[table], getattr(row, str(row._hash_keyname))), row) for row in rows)
+        wanted = answer.get("UnprocessedKeys", {})
+    return found

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from chalicelib.core import clock, events, ids, journal, keyring
+from chalicelib.core import clock, events, ids, journal, keyring, table
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.errors import ChangedMeanwhile, Conflict, NotFound, Problem
 from chalicelib.core.facts import HandsetFact
 from chalicelib.core.intake import Taken, in_chunks
 from chalicelib.core.journal import EventIdRow
 from chalicelib.core.schemas import Schema
+from chalicelib.core.table import Place, Rows
 from chalicelib.core.transaction import MAX_ITEMS, UnitOfWork, retried, transaction
-from chalicelib.items import identifiers, rules
+from chalicelib.items import rules
 from chalicelib.items.announced import SAME_LIFE
 from chalicelib.items.event_types import CORRECTED
-from chalicelib.items.identifiers import IdentifierRefused
 from chalicelib.items.schemas import (
     EVENT_TYPES,
     Addressee,
@@ -29,9 +29,13 @@ from chalicelib.items.schemas import (
     Corrected,
     HandedOver,
     ItemHistory,
+    ItemNumber,
 )
 from chalicelib.items.tables import ItemRow
 from chalicelib.people import lookup as people
+
+if TYPE_CHECKING:  # workers have no calls
+    from chalicelib.core.call import Call
 
 _ROWS_PER_ANNOUNCEMENT = 4
 _ANNOUNCEMENTS_PER_TRANSACTION = MAX_ITEMS // _ROWS_PER_ANNOUNCEMENT
@@ -40,6 +44,12 @@ _ANNOUNCEMENTS_PER_TRANSACTION = MAX_ITEMS // _ROWS_PER_ANNOUNCEMENT
 class UnknownIdentifier(Problem):
     status = 422
     title = "The barcode is not the number of an item"
+
+
+class _OfItem(msgspec.Struct, frozen=True):
+    """Of a request, the item that it asks about."""
+
+    item: ItemNumber | None = None
 
 
 class Fresh(NamedTuple):
@@ -80,15 +90,27 @@ def with_addressee(history: ItemHistory) -> ItemHistory:
     return msgspec.structs.replace(history, addressee=addressee)
 
 
-def addressed(item: str) -> tuple[Announced, Addressee | None] | None:
-    """What was announced of an item and, as long as it can be read, to whom: one call. None if nothing was."""
-    key, row = keyring.key_beside(rules.subject_of(item), ItemRow, item)
+def addressed(item: str, rows: Rows | None = None) -> tuple[Announced, Addressee | None] | None:
+    """What was announced of an item and, as long as it can be read, to whom. None if nothing was.
+
+    One call; none with the `rows` at the places that `asked_for` names, which were read before.
+    """
+    found = table.find_together(_places(item)) if rows is None else rows
+    row = ItemRow.among(found, item)
     if row is None:
         return None
     announced = msgspec.json.decode(row.announced, type=Announced)
     with suppress(keyring.KeyGone):
-        return announced, key.open(announced.addressee, Addressee) if key else None
+        return announced, keyring.key_among(found, rules.subject_of(item)).open(announced.addressee, Addressee)
     return announced, None
+
+
+def asked_for(call: Call) -> Sequence[Place]:
+    """The rows that tell to whom the `item` of a request is addressed; none if it names none, or cannot be read."""
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        item = msgspec.json.decode(call.body, type=_OfItem).item
+        return _places(item) if item else ()
+    return ()
 
 
 def correct(item: str, correction: Corrected, *, by: StaffMember, correlation_id: str) -> ItemHistory:
@@ -122,10 +144,12 @@ def _correct(item: str, correction: Corrected, by: StaffMember, correlation_id: 
 
 def scanned_subject(body: Schema) -> str:
     """The item whose barcode was read. Raises UnknownIdentifier."""
+    from chalicelib.items import identifiers  # noqa: PLC0415 - only who takes handsets' words reads barcodes
+
     barcode = body.barcode  # type: ignore[attr-defined]
     try:
         found = identifiers.parse(barcode.raw, symbology=barcode.symbology)
-    except IdentifierRefused as refusal:
+    except identifiers.IdentifierRefused as refusal:
         raise UnknownIdentifier(refusal.reason, code=refusal.code) from refusal
     if found.number is None:
         raise UnknownIdentifier("This barcode does not name an item; scan the tracking barcode.", code="label-only")
@@ -138,6 +162,10 @@ HANDSET_FACTS: Mapping[str, HandsetFact] = {
     if body not in (Announced, Corrected, HandedOver)
 }
 """What a carrier's handset may say of an item in plain words. Announcements come from senders only."""
+
+
+def _places(item: str) -> Sequence[Place]:
+    return keyring.place_of(rules.subject_of(item)), (ItemRow, item)
 
 
 def _announce(chunk: Sequence[Announcement], actor: str, correlation_id: str) -> list[Taken]:

@@ -15,6 +15,7 @@ from chalicelib.people.schemas import (
     Client,
     Depot,
     Duty,
+    Subcontractor,
 )
 from chalicelib.people.tables import PeopleRow
 
@@ -28,6 +29,12 @@ def carrier(carrier_id: str) -> Carrier:
 def depot(depot_id: str) -> Depot:
     """A depot: one read. Raises NotFound."""
     return existing(rules.depot_key(depot_id)).holds(Depot)
+
+
+def subcontractor_of(depot_id: str) -> Subcontractor | None:
+    """Who runs a depot on behalf of the post, if somebody does and the depot is known: one read."""
+    row = PeopleRow.find(*rules.depot_key(depot_id))
+    return row.holds(Depot).subcontractor if row else None
 
 
 def duty_of(carrier_id: str, day: date) -> Duty | None:

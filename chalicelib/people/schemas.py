@@ -93,13 +93,24 @@ class CarrierPage(Schema, frozen=True, kw_only=True):
     next: str = ""
 
 
+class Subcontractor(Schema, frozen=True, kw_only=True):
+    """The company that delivers on behalf of the post: proofs name it (arrêté of 7 February 2007, article 3)."""
+
+    name: Name
+    address: Address
+
+
 class DepotDetails(Schema, frozen=True, kw_only=True):
-    """A depot (site, plateforme de distribution): what it is called, the postcodes it serves, its zone."""
+    """A depot (site, plateforme de distribution): what it is called, the postcodes it serves, its zone.
+
+    `subcontractor` is who runs it, unless the post does.
+    """
 
     name: Name
     zone: ZoneId
     address: Address
     postcodes: Annotated[tuple[Postcode, ...], Meta(max_length=200)] = ()
+    subcontractor: Subcontractor | None = None
 
 
 class SaveDepot(DepotDetails, frozen=True, kw_only=True):

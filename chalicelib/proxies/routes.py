@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from chalice.app import Blueprint
 
-from chalicelib.core.access import handset, staff
+from chalicelib.core.access import Handset, handset, staff
 from chalicelib.core.call import Call
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.endpoint import endpoint
 from chalicelib.core.errors import ChangedMeanwhile, Conflict, NotFound
+from chalicelib.items import service as items
 from chalicelib.proxies import service
 from chalicelib.proxies.rules import (
     HolderIsMinor,
@@ -87,12 +88,12 @@ def read(proxy: ProxyId) -> Proxy:
 
 
 @endpoint(routes, "POST /v1/proxy-searches", allow=EDITORS)
-def search(request: ProxySearch) -> ProxiesFound:
-    """The proxies at an address."""
-    return service.search(request.address)
+def search(request: ProxySearch, who: StaffMember, call: Call) -> ProxiesFound:
+    """The proxies at an address. That you searched for it is journalled."""
+    return service.search(request.address, by=who, correlation_id=call.correlation_id)
 
 
-@endpoint(routes, "POST /v1/proxy-checks", allow=handset(), problems=[NotFound])
-def check(request: ProxyCheck) -> ProxyVerdict:
+@endpoint(routes, "POST /v1/proxy-checks", allow=handset(beside=items.asked_for), problems=[NotFound])
+def check(request: ProxyCheck, who: Handset) -> ProxyVerdict:
     """Whether somebody at the door may receive by a proxy, and why, in a sentence for the carrier."""
-    return service.check(request)
+    return service.check(request, who)

@@ -207,6 +207,13 @@ class Used(Schema, frozen=True):
     proof: str
 
 
+class Searched(Schema, frozen=True):
+    """`facteo.proxy.searched`, of the member of staff who searched: at which address (its name in the index)."""
+
+    address: str
+    found: int
+
+
 class VerifiedBy(Verification, frozen=True):
     """A verification, by whom and when."""
 

@@ -7,7 +7,7 @@ look-up at a door is one call.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -19,6 +19,7 @@ from chalicelib.core.errors import ChangedMeanwhile, Conflict, NotFound
 from chalicelib.core.events import Event
 from chalicelib.core.keyring import DataKey, KeyGone
 from chalicelib.core.schemas import Schema, Sealed
+from chalicelib.core.table import Rows
 from chalicelib.core.transaction import UnitOfWork, retried, transaction
 from chalicelib.items import handover
 from chalicelib.items import service as items
@@ -39,6 +40,7 @@ from chalicelib.proxies.schemas import (
     RegisterProxy,
     Revocation,
     Revoked,
+    Searched,
     State,
     Used,
     Verification,
@@ -47,8 +49,13 @@ from chalicelib.proxies.schemas import (
 from chalicelib.proxies.tables import ProxiesRow
 from chalicelib.proxies.verdicts import Act, Asked
 
+if TYPE_CHECKING:  # workers let nobody in
+    from chalicelib.core.access import Handset
+
 MAX_ADDRESS_BYTES: Final = 320 * 1024
 """What the row of an address may hold when a proxy is registered: DynamoDB takes 400 KiB, and it will grow."""
+
+SEARCHED: Final = "facteo.proxy.searched"
 
 ROWS_PER_USE: Final = 4
 """What `note_use` adds to a unit of work at most."""
@@ -120,28 +127,32 @@ def read(proxy_id: str) -> Proxy:
     return _shown(_record(_existing(proxy_id)))
 
 
-def search(address: Lines) -> ProxiesFound:
-    """The proxies at an address, the newest first: one call, and one for each month's key that was not used yet."""
+def search(address: Lines, *, by: StaffMember, correlation_id: str) -> ProxiesFound:
+    """The proxies at an address, the newest first. That they were searched for is journalled before they are told.
+
+    Two calls, and one for each month's key that was not used yet.
+    """
     known = sorted(at_addresses([address]), key=lambda one: one.record.id, reverse=True)
+    said = Searched(address=index.key_of(address), found=len(known))
+    with transaction() as work:
+        work.append(events.make(SEARCHED, by.actor, said, actor=by.actor, correlation_id=correlation_id))
     return ProxiesFound(proxies=tuple(_answer(one.record, one.people) for one in known))
 
 
 # --- at the door --------------------------------------------------------------------------------------------
 
 
-def check(asked: ProxyCheck) -> ProxyVerdict:
-    """Whether a holder may receive: one call by address, two by item. Raises NotFound for an item without addressee."""
-    if asked.item is None:
-        return _checked(Asked(asked.holder, [asked.addressee or ""], asked.scopes, None), asked.address)
-    found = items.addressed(asked.item)
-    announced, addressee = found or (None, None)
-    if handover.in_person(asked.item, announced):
-        return verdicts.answer(verdicts.IN_PERSON)
-    if addressee is None:
+def check(asked: ProxyCheck, who: Handset) -> ProxyVerdict:
+    """Whether a holder may receive, for a handset that was let in with the rows of the item: one call.
+
+    It leaves a trace, whatever it tells. Raises NotFound for an item without addressee.
+    """
+    verdict = _by_item(asked, asked.item, who.beside) if asked.item else _by_address(asked)
+    asked_by = asked.item or (index.key_of(asked.address) if asked.address else "")
+    who.leaves_trace("proxy", asked_by=asked_by, found=bool(verdict and verdict.proxy))
+    if verdict is None:
         raise NotFound(f"It is not known to whom the item {asked.item} is addressed. Ask by the address on it.")
-    labels = [label for label in (addressee.name, addressee.company) if label]
-    scopes = verdicts.scopes_of(asked.item, announced)
-    return _checked(Asked(asked.holder, labels, scopes, asked.item), addressee)
+    return verdict
 
 
 def at_addresses(addresses: Sequence[Lines]) -> list[Known]:
@@ -320,6 +331,20 @@ def _records(row: ProxiesRow) -> list[ProxyRecord]:
     """What an address's row holds, without what may no longer be read."""
     found = msgspec.json.decode(row.content, type=list[ProxyRecord])
     return [record for record in found if rules.last_day_of(record.month) >= clock.today()]
+
+
+def _by_address(asked: ProxyCheck) -> ProxyVerdict:
+    return _checked(Asked(asked.holder, [asked.addressee or ""], asked.scopes, None), asked.address)
+
+
+def _by_item(asked: ProxyCheck, item: str, rows: Rows) -> ProxyVerdict | None:
+    announced, addressee = items.addressed(item, rows) or (None, None)
+    if handover.in_person(item, announced):
+        return verdicts.answer(verdicts.IN_PERSON)
+    if addressee is None:
+        return None
+    labels = [label for label in (addressee.name, addressee.company) if label]
+    return _checked(Asked(asked.holder, labels, verdicts.scopes_of(item, announced), item), addressee)
 
 
 def _checked(asked: Asked, address: Lines | None) -> ProxyVerdict:

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from chalicelib.addresses import index
+from chalicelib.attention import raising
+from chalicelib.attention.raising import Matter
+from chalicelib.attention.schemas import Kind
 from chalicelib.core import events, inbox, journal
 from chalicelib.core.events import Event
 from chalicelib.core.transaction import retried, transaction
@@ -20,7 +23,7 @@ OF_ANOTHER_ADDRESS: Final = "redirection-of-another-address"
 
 
 def judge(event: Event) -> None:
-    """Judge an item's redirection, once: about five calls. What is doubtful is flagged and stays."""
+    """Judge an item's redirection, once: about five calls. What is doubtful is flagged and stays; its depot is told."""
     retried(lambda: _judge(event))
 
 
@@ -30,6 +33,7 @@ def _judge(event: Event) -> None:
     judged = RedirectionJudged(event=event.id, redirection=event.body(Redirected).redirection, flags=_flags(event))
     with transaction() as work:
         inbox.mark(work, CONSUMER, event.id)
+        raising.raise_(work, Matter(Kind.REDIRECTION, event.subject, event, flags=judged.flags))
         work.append(
             events.make(
                 "facteo.redirection.judged",

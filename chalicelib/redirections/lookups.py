@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from chalicelib.addresses import index
 from chalicelib.addresses.rules import Lines
-from chalicelib.core import clock
+from chalicelib.addresses.schemas import PostalAddress
+from chalicelib.core import clock, events
+from chalicelib.core.callers import StaffMember
 from chalicelib.core.errors import NotFound
+from chalicelib.core.table import Rows
+from chalicelib.core.transaction import transaction
 from chalicelib.items import product_codes
 from chalicelib.items import service as items
 from chalicelib.items.product_codes import Family
@@ -26,31 +31,40 @@ from chalicelib.redirections.schemas import (
     RedirectionFound,
     RedirectionSearch,
     RedirectionsFound,
+    RedirectionsSearched,
 )
 
+if TYPE_CHECKING:  # workers let nobody in
+    from chalicelib.core.access import Handset
 
-def check(asked: RedirectionCheck) -> RedirectionDecision:
-    """What to do with an item now: one call by its address, two by its number.
+SEARCHED: Final = "facteo.redirection.searched"
 
-    Where somebody lives now is told of an item that is in the post, and not to whoever asks for an address. By its
-    number, product and weight are as announced. Raises NotFound for an item that was never announced, or whose
-    addressee can no longer be read: then the address and the name on it must be given.
+
+def check(asked: RedirectionCheck, who: Handset) -> RedirectionDecision:
+    """What to do with an item now, for a handset that was let in with the rows of the item: one call.
+
+    It leaves a trace, whatever it tells. Where somebody lives now is told of an item that is in the post, and not to
+    whoever asks for an address. By its number, product and weight are as announced. Raises NotFound for an item that
+    was never announced, or whose addressee can no longer be read: then the address and the name on it must be given.
     """
-    if asked.address is not None:
-        facts = _facts(asked.product, asked.weight_grams, asked.registered, asked.do_not_forward)
-        decided = _decided(facts, asked.name, asked.address.apartment, asked.address)
-        return msgspec.structs.replace(decided, new_address=None)
-    announced, addressee = items.addressed(asked.item or "") or (None, None)
-    if announced is None or addressee is None:
+    decision = _by_address(asked, asked.address) if asked.address else _by_item(asked, asked.item or "", who.beside)
+    asked_by = index.key_of(asked.address) if asked.address else asked.item or ""
+    who.leaves_trace("redirection", asked_by=asked_by, found=bool(decision and decision.redirection))
+    if decision is None:
         raise NotFound("Nobody announced for whom this item is. Ask by the address and the name on it.")
-    registered = asked.registered or bool(announced.recommendation)
-    facts = _facts(announced.product, announced.weight_grams, registered, asked.do_not_forward)
-    return _decided(facts, addressee.company or addressee.name, addressee.apartment, addressee)
+    return decision
 
 
-def search(asked: RedirectionSearch) -> RedirectionsFound:
-    """The contracts at an old address, whatever has become of them: one call."""
-    listed = contracts.listed(contracts.at(index.key_of(asked.address)))
+def search(asked: RedirectionSearch, *, by: StaffMember, correlation_id: str) -> RedirectionsFound:
+    """The contracts at an old address, whatever has become of them: two calls.
+
+    That they were searched for is journalled before they are told.
+    """
+    address = index.key_of(asked.address)
+    listed = contracts.listed(contracts.at(address))
+    said = RedirectionsSearched(address=address, found=len(listed))
+    with transaction() as work:
+        work.append(events.make(SEARCHED, by.actor, said, actor=by.actor, correlation_id=correlation_id))
     return RedirectionsFound(redirections=tuple(_found(contract) for contract in listed))
 
 
@@ -95,6 +109,21 @@ def _carried(contract: Contract, items_there: tuple[str, ...]) -> CarriedRedirec
         new_address=destination.new_address,
         items=items_there,
     )
+
+
+def _by_address(asked: RedirectionCheck, address: PostalAddress) -> RedirectionDecision:
+    facts = _facts(asked.product, asked.weight_grams, asked.registered, asked.do_not_forward)
+    decided = _decided(facts, asked.name, address.apartment, address)
+    return msgspec.structs.replace(decided, new_address=None)
+
+
+def _by_item(asked: RedirectionCheck, item: str, rows: Rows) -> RedirectionDecision | None:
+    announced, addressee = items.addressed(item, rows) or (None, None)
+    if announced is None or addressee is None:
+        return None
+    registered = asked.registered or bool(announced.recommendation)
+    facts = _facts(announced.product, announced.weight_grams, registered, asked.do_not_forward)
+    return _decided(facts, addressee.company or addressee.name, addressee.apartment, addressee)
 
 
 def _decided(facts: ItemFacts, name: str, apartment: str, address: Lines) -> RedirectionDecision:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from chalice.app import Blueprint
 
-from chalicelib.core.access import handset, staff
+from chalicelib.core.access import Handset, handset, staff
 from chalicelib.core.call import Call
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.endpoint import endpoint
 from chalicelib.core.errors import AccessDenied, ChangedMeanwhile, Conflict, NotFound
+from chalicelib.items import service as items
 from chalicelib.redirections import lookups, service, verification
 from chalicelib.redirections.rules import (
     AddressNotServed,
@@ -151,12 +152,12 @@ def renew(redirection: RedirectionId, request: Renewal, who: StaffMember, call: 
 
 
 @endpoint(routes, "POST /v1/redirection-searches", allow=staff("carrier-support", "auditor"))
-def search(request: RedirectionSearch) -> RedirectionsFound:
-    """The redirections at an old address."""
-    return lookups.search(request)
+def search(request: RedirectionSearch, who: StaffMember, call: Call) -> RedirectionsFound:
+    """The redirections at an old address. That you searched for it is journalled."""
+    return lookups.search(request, by=who, correlation_id=call.correlation_id)
 
 
-@endpoint(routes, "POST /v1/redirection-checks", allow=handset(), problems=[NotFound])
-def check(request: RedirectionCheck) -> RedirectionDecision:
+@endpoint(routes, "POST /v1/redirection-checks", allow=handset(beside=items.asked_for), problems=[NotFound])
+def check(request: RedirectionCheck, who: Handset) -> RedirectionDecision:
     """What to do with an item now: deliver, redirect, hold, return or ask, and why."""
-    return lookups.check(request)
+    return lookups.check(request, who)

@@ -300,6 +300,13 @@ class RedirectionSearch(Schema, frozen=True):
     address: PostalAddress
 
 
+class RedirectionsSearched(Schema, frozen=True):
+    """`facteo.redirection.searched`, of the member of staff who searched: at which address (its name in the index)."""
+
+    address: str
+    found: int
+
+
 class RedirectionFound(Schema, frozen=True):
     """A contract at an address. `destination` is null once its retention has ended."""
 

@@ -7,6 +7,7 @@ import base64
 from chalicelib.core.events import Event
 from chalicelib.core.keyring import DataKey
 from chalicelib.items.schemas import HandedOver
+from chalicelib.people import lookup as people
 from chalicelib.signatures import procedures, rules
 from chalicelib.signatures.schemas import Judged, Party, Proof, SignedAct
 
@@ -29,11 +30,13 @@ def proof_of(event: Event, judged: Judged, key: DataKey) -> Proof:
         carrier=event.actor.removeprefix("carrier/"),
         device=event.device,
         readable_until=rules.readable_until(body.delivered_on),
+        items=act.items,
         missing=judged.missing,
         flags=judged.flags,
         sender=judged.sender,
         addressee=key.open(judged.addressee, Party) if judged.addressee else None,
         provider=judged.provider,
+        subcontractor=judged.subcontractor,
         deposited_on=judged.deposited_on,
         guarantee_level=judged.guarantee_level,
         price_cents=judged.price_cents,
@@ -46,6 +49,15 @@ def proof_of(event: Event, judged: Judged, key: DataKey) -> Proof:
         registered=judged.registered,
         verification_code=code_of(key),
     )
+
+
+def subcontractor_at(place: str) -> Party | None:
+    """Who delivers on behalf of the provider at that place (`depot/…`), if somebody does: one read."""
+    found = people.subcontractor_of(place.removeprefix("depot/"))
+    if found is None:
+        return None
+    address = found.address
+    return Party(name=found.name, lines=tuple(filter(None, (address.street, f"{address.postcode} {address.town}"))))
 
 
 def code_of(key: DataKey) -> str:

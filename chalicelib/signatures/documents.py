@@ -256,6 +256,15 @@ def _receipt(page: Page, y: float, proof: Proof) -> None:
     height = min(_VERIFICATION - 11 - y, 52.0)
     for number, (label, drawing) in enumerate(frames):
         _signature(page, (_LEFT + number * (width + _GAP), y, width, height), label, drawing)
+    page.text(_LEFT, y + height + 6, _ACROSS, Line(_covers(proof), 8, colour=GREY))
+
+
+def _covers(proof: Proof) -> str:
+    """How many items were handed over by the one act, unless it was this one alone."""
+    if len(proof.items) <= 1:
+        return ""
+    what = "signature" if proof.act and (proof.act.drawing or proof.act.carrier_drawing) else "attestation"
+    return f"Une même {what} pour {len(proof.items)} envois remis ensemble."
 
 
 def _receiver(proof: Proof) -> Sequence[Line]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import cast
 
 import msgspec
@@ -23,6 +24,9 @@ from chalicelib.signatures.schemas import Act, Drawing, DrawingReused, HandOver,
 
 MAX_EVENT_BYTES = 2 * drawings.MAX_BYTES + 32 * 1024
 """Two drawings, the signed act, and what is around them."""
+
+REFUSALS_KEPT_FOR = timedelta(days=366)
+"""A year, of whatever length: a refused one may be asked for as long as the proof that it might have been."""
 
 _DRAWING = "drawing/"
 
@@ -62,10 +66,12 @@ class HandOverEvidence(msgspec.Struct, frozen=True):
     def claims(self) -> Mapping[str, str]:
         """Nobody signs twice alike: the drawings belong to the words of this act, which may be of several items.
 
-        A mark that the carrier attests may well look like another one: nobody owns it.
+        The owner names them: whoever raises the alarm says whose proofs are to be looked at. A mark that the carrier
+        attests may well look like another one: nobody owns it.
         """
         drawn = ((self.sent.drawing, self.act.drawing), (self.sent.carrier_drawing, self.act.carrier_drawing))
-        owner = f"{self.act.id}/{hashlib.sha256(self.sent.act.split('.')[1].encode()).hexdigest()}"
+        words = hashlib.sha256(self.sent.act.split(".")[1].encode()).hexdigest()
+        owner = f"{self.act.id}/{words}/{' '.join(self.act.items)}"
         return {
             f"{_DRAWING}{name}": owner for drawing, name in drawn if drawing and not drawings.why_degenerate(drawing)
         }
@@ -96,15 +102,16 @@ class HandOverEvidence(msgspec.Struct, frozen=True):
     def clash(self, owners: Mapping[str, str], event: Event) -> tuple[Problem, Event]:
         """A drawing that was taken from elsewhere: the event is refused, and whoever looks at the first act sees it."""
         telemetry.count("SignatureReused")
-        first = sorted(owners.values())[0].partition("/")[0]
+        first, _, items = sorted(owners.values())[0].split("/")
         body = DrawingReused(
             item=event.subject.removeprefix("item/"),
             act=self.act.id,
             device=event.device,
+            items=tuple(items.split()),
             drawings=tuple(sorted(name.removeprefix(_DRAWING) for name in owners)),
         )
         alarm = events.make(
-            "facteo.proof.drawing-reused",
+            rules.ALARM,
             rules.act_subject(first),
             body,
             actor=event.actor,
@@ -129,7 +136,13 @@ def examine(body: Schema, event: Event, key: PublicKey) -> HandOverEvidence:
 
 
 HANDSET_FACTS: Mapping[str, HandsetFact] = {
-    HANDED_OVER: HandsetFact(body=HandOver, subject_of=scanned_subject, max_bytes=MAX_EVENT_BYTES, examine=examine)
+    HANDED_OVER: HandsetFact(
+        body=HandOver,
+        subject_of=scanned_subject,
+        max_bytes=MAX_EVENT_BYTES,
+        refusals_kept_for=REFUSALS_KEPT_FOR,
+        examine=examine,
+    )
 }
 """What a carrier's handset may say of a handing over."""
 

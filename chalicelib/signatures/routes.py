@@ -12,9 +12,8 @@ from chalicelib.core.call import Call
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.endpoint import endpoint
 from chalicelib.core.errors import NotFound
-from chalicelib.core.schemas import END, Page
+from chalicelib.core.schemas import END
 from chalicelib.items.schemas import ItemNumber
-from chalicelib.people.ids import DepotId
 from chalicelib.signatures import service
 from chalicelib.signatures.schemas import EventId, ProofAnswer, Proofs, Readings, ReadProof, Verification
 from chalicelib.signatures.service import DocumentSettings, ProofErased, ProofNotReady
@@ -33,12 +32,6 @@ Code = Annotated[str, Meta(pattern=r"^[A-Za-z2-7]{16}" + END)]
 def of_item(item: ItemNumber, who: StaffMember) -> Proofs:
     """The proofs of an item: that they exist, whether they are complete, and until when they can be read."""
     return service.of_item(item, by=who)
-
-
-@endpoint(routes, "GET /v1/depots/{depot}/proofs", allow=staff("depot-manager", "auditor"))
-def needing_attention(depot: DepotId, query: Page, who: StaffMember) -> Proofs:
-    """The depot's proofs that lack a mention or were flagged, a hundred at a time."""
-    return service.needing_attention(depot, query.after, by=who)
 
 
 @endpoint(

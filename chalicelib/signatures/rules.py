@@ -11,9 +11,12 @@ import msgspec
 
 from chalicelib.core.clock import PARIS
 from chalicelib.core.events import Event
+from chalicelib.items import handover
 from chalicelib.items import rules as item_rules
 from chalicelib.items.event_types import DELIVERED, HANDED_OVER, RETURNED
 from chalicelib.items.schemas import (
+    EVENT_TYPES,
+    Addressee,
     Announced,
     Capacity,
     Cause,
@@ -25,7 +28,10 @@ from chalicelib.items.schemas import (
     Step,
 )
 from chalicelib.signatures import drawings, procedures
-from chalicelib.signatures.schemas import Act, Mention, Proof, SignedAct
+from chalicelib.signatures.schemas import Act, Judged, Mention, Proof, SignedAct
+
+JUDGED: Final = "facteo.proof.judged"
+ALARM: Final = "facteo.proof.drawing-reused"
 
 LATEST_SYNC = timedelta(days=60)
 """A handset that says that it delivered longer ago than this has a wrong clock."""
@@ -76,6 +82,16 @@ NO_MANDATE: Final[frozenset[str]] = frozenset(
 )
 """Flags of a proxy by which nobody could receive."""
 
+REVOKED: Final = "proxy-revoked-unknown-to-device"
+MANDATE_ENDED: Final = NO_MANDATE | {REVOKED}
+"""Flags of a mandate that is not, or no longer, valid."""
+
+
+def latest(history: Sequence[Event]) -> Judged | None:
+    """What was judged last of the proof with that history."""
+    judged = [event.body(Judged) for event in history if event.type == JUDGED]
+    return max(judged, key=lambda one: one.revision, default=None)
+
 
 # --- what a proof lacks ---------------------------------------------------------------------------------
 
@@ -117,7 +133,10 @@ def missing(proof: Proof) -> tuple[Mention, ...]:
 
 
 class Case(NamedTuple):
-    """A handing over with what is known of its item. `history` holds the item's other events."""
+    """A handing over with what is known beside it: all events of its item, its announcement, and to whom it goes.
+
+    `reused`: the act's drawing came again on another act.
+    """
 
     event: Event
     body: HandedOver
@@ -125,7 +144,24 @@ class Case(NamedTuple):
     signed: SignedAct
     history: Sequence[Event]
     announced: Announced | None
-    in_person: bool
+    addressee: Addressee | None
+    reused: bool = False
+
+    @property
+    def item(self) -> str:
+        """The item's number."""
+        return self.event.subject.removeprefix("item/")
+
+    @property
+    def others(self) -> list[Event]:
+        """The item's other events that nobody declared wrong, in order."""
+        return [event for event in item_rules.standing(self.history) if event.id != self.event.id]
+
+
+DRAWING_REUSED: Final = "drawing-reused"
+"""The drawing came again on another act."""
+HAND_OVER_CORRECTED: Final = "hand-over-corrected"
+"""Somebody declared that it did not happen."""
 
 
 def flags(case: Case) -> tuple[str, ...]:
@@ -154,6 +190,12 @@ def presented_on(history: Sequence[Event], stated: date | None) -> date | None:
     return days[0] if days else stated
 
 
+def _item_unknown(case: Case) -> bool:
+    """Nobody has said anything of the item, but for this and what was judged of it."""
+    told = (event for event in case.history if event.type in EVENT_TYPES and event.id != case.event.id)
+    return case.announced is None and not any(told)
+
+
 def _procedure_out_of_force(case: Case) -> bool:
     procedure = procedures.find(case.act.procedure, case.act.version)
     return procedure is not None and not procedures.holds_on(procedure, case.body.delivered_on)
@@ -161,14 +203,14 @@ def _procedure_out_of_force(case: Case) -> bool:
 
 def _already_final(case: Case) -> bool:
     """Somebody else delivered it, whoever synced first, or it had been returned before."""
-    others = item_rules.standing(case.history)
-    delivered = any(event.type in {DELIVERED, HANDED_OVER} for event in others)
-    return delivered or any(event.type == RETURNED and event.happened_at <= case.event.happened_at for event in others)
+    delivered = any(event.type in {DELIVERED, HANDED_OVER} for event in case.others)
+    happened_at = case.event.happened_at
+    return delivered or any(event.type == RETURNED and event.happened_at <= happened_at for event in case.others)
 
 
 def _at_another_depot(case: Case) -> bool:
     """The last depot that scanned the item as arrived is not the one whose carrier handed it over."""
-    arrivals = [event.place for event in item_rules.standing(case.history) if _is_arrival(event)]
+    arrivals = [event.place for event in case.others if _is_arrival(event)]
     return bool(arrivals) and arrivals[-1] != case.event.place
 
 
@@ -187,7 +229,7 @@ def _held_by_nobody(case: Case) -> bool:
 
 
 _FLAGS: Final[Mapping[str, Callable[[Case], bool]]] = {
-    "item-unknown": lambda case: not case.history and case.announced is None,
+    "item-unknown": _item_unknown,
     "already-delivered": _already_final,
     "other-depot": _at_another_depot,
     "signed-at-another-time": lambda case: abs(case.event.time - case.act.signed_at) > SIGNED_WITHIN,
@@ -200,6 +242,10 @@ _FLAGS: Final[Mapping[str, Callable[[Case], bool]]] = {
     ),
     "mark-attested-by-carrier": lambda case: case.act.unable_to_sign,
     "proxy-not-named": _held_by_nobody,
-    "in-person-only": lambda case: case.in_person and case.body.recipient is Capacity.HOLDER,
+    "in-person-only": lambda case: (
+        case.body.recipient is Capacity.HOLDER and handover.in_person(case.item, case.announced)
+    ),
+    DRAWING_REUSED: lambda case: case.reused,
+    HAND_OVER_CORRECTED: lambda case: case.event.id not in {one.id for one in item_rules.standing(case.history)},
 }
 """Word → whether it holds."""

@@ -111,11 +111,15 @@ class SignedAct(Schema, frozen=True):
 
 
 class DrawingReused(Schema, frozen=True):
-    """`facteo.proof.drawing-reused`, of the act that had the drawing first: another act came with the same strokes."""
+    """`facteo.proof.drawing-reused`, of the act that had the drawing first: another act came with the same strokes.
+
+    `item`, `act` and `device` are those of the other act; `items` are those of the first.
+    """
 
     item: str
     act: str
     device: str
+    items: tuple[str, ...]
     drawings: tuple[str, ...]
 
 
@@ -150,7 +154,9 @@ class Party(Schema, frozen=True):
 class Proof(Schema, frozen=True):
     """A proof of delivery with all that it says. Money in cents of euro. What is None or empty is not known.
 
+    `items` are all that the person received by the same act, in the order of the screen; each has its own proof.
     `missing` are the mentions that its procedure demands and that it lacks, `flags` what needs a human's eye.
+    `subcontractor` is who delivered on behalf of the provider, if somebody did (article 3).
     """
 
     id: str
@@ -162,6 +168,7 @@ class Proof(Schema, frozen=True):
     carrier: str
     device: str
     readable_until: date
+    items: tuple[str, ...] = ()
     missing: tuple[Mention, ...] = ()
     flags: tuple[str, ...] = ()
     sender: Party | None = None
@@ -184,9 +191,11 @@ class Proof(Schema, frozen=True):
 class Judged(Schema, frozen=True):
     """`facteo.proof.judged`: what a proof says beside the act, as it was known then, and what it lacks.
 
-    The addressee is sealed under the proof's key, so that it can be read as long as the rest of the proof.
+    It is judged again if what it lacked comes late, or somebody must know more of it: the last `revision` counts. The
+    addressee is sealed under the proof's key, so that it can be read as long as the rest of the proof.
     """
 
+    revision: int
     item: str
     act: str
     registered: bool
@@ -200,6 +209,7 @@ class Judged(Schema, frozen=True):
     presented_on: date | None
     acknowledgement_of_receipt: bool
     addressee: Sealed | None
+    subcontractor: Party | None = None
 
 
 class UsedAfterRevocation(Schema, frozen=True):
@@ -283,10 +293,9 @@ class ProofSummary(Schema, frozen=True):
 
 
 class Proofs(Schema, frozen=True):
-    """Proofs, and where to go on reading."""
+    """The proofs of an item, the first first."""
 
     proofs: tuple[ProofSummary, ...]
-    after: str | None = None
 
 
 class Verification(Schema, frozen=True):

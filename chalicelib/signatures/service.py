@@ -7,8 +7,6 @@ import hashlib
 import hmac
 from datetime import date
 
-import msgspec
-
 from chalicelib.core import events, journal, keyring, settings
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.errors import NotFound, Problem
@@ -35,10 +33,7 @@ from chalicelib.signatures.schemas import (
 )
 from chalicelib.signatures.tables import ProofRow
 
-JUDGED, READ = "facteo.proof.judged", "facteo.proof.read"
-DRAWING_REUSED, CORRECTED = "drawing-reused", "hand-over-corrected"
-
-PAGE = 100
+READ = "facteo.proof.read"
 
 
 class DocumentSettings(Settings, frozen=True, kw_only=True):
@@ -69,14 +64,6 @@ def of_item(item: str, *, by: StaffMember) -> Proofs:
     return Proofs(proofs=tuple(map(_summary, rows)))
 
 
-def needing_attention(depot: str, after: str | None, *, by: StaffMember) -> Proofs:
-    """A page of a depot's proofs that lack a mention or were flagged: one query. Raises AccessDenied."""
-    people.require_depot(by, depot)
-    start = ProofRow.position > after if after else None
-    rows = list(ProofRow.by_attention.query(depot, start, limit=PAGE))
-    return Proofs(proofs=tuple(map(_summary, rows)), after=rows[-1].position if len(rows) == PAGE else None)
-
-
 def read(proof: str, request: ReadProof, *, by: StaffMember, correlation_id: str) -> ProofAnswer:
     """A proof with its documents. That it was read, by whom and why, is on record before it is shown.
 
@@ -97,7 +84,7 @@ def read(proof: str, request: ReadProof, *, by: StaffMember, correlation_id: str
                 correlation_id=correlation_id,
             )
         )
-    return _answer(assembly.proof_of(event, _with_alarms(event, judged), key), judged)
+    return _answer(assembly.proof_of(event, judged, key), judged)
 
 
 def readings(proof: str) -> Readings:
@@ -119,7 +106,7 @@ def verified(proof: str, code: str) -> Verification:
 
 
 def _stands(proof: str, item: str) -> bool:
-    """Whether nobody has declared that the handing over did not happen."""
+    """Whether nobody has declared that the handing over did not happen: outside it is told from that moment on."""
     return proof in {event.id for event in item_rules.standing(journal.read(item_rules.subject_of(item)))}
 
 
@@ -131,24 +118,17 @@ def _history(proof: str) -> list[Event]:
 
 
 def _judged(proof: str) -> tuple[Event, Judged]:
-    """The event that gave the proof, and what was judged of it: a query and a read."""
+    """The event that gave the proof, and what was judged of it last: a query and two reads."""
     row = ProofRow.find(proof)
     if row is None:
         raise ProofNotReady(
             "It is put together within a minute of the sync; if there was none, there is no such proof."
         )
     [event] = journal.read_many([(item_rules.subject_of(row.item), proof)])
-    judged = next(one for one in _history(proof) if one.type == JUDGED)
-    return event, judged.body(Judged)
-
-
-def _with_alarms(event: Event, judged: Judged) -> Judged:
-    """With what became known since: that its drawing came again on another act, or that it was declared wrong."""
-    since = {
-        DRAWING_REUSED: bool(journal.read(rules.act_subject(judged.act))),
-        CORRECTED: not _stands(event.id, judged.item),
-    }
-    return msgspec.structs.replace(judged, flags=(*judged.flags, *(flag for flag, holds in since.items() if holds)))
+    judged = rules.latest(_history(proof))
+    if judged is None:
+        raise ProofNotReady("It is put together again; ask in a moment.")
+    return event, judged
 
 
 def _answer(proof: Proof, judged: Judged) -> ProofAnswer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 import msgspec
@@ -11,7 +11,7 @@ import msgspec
 from chalicelib.core.access import AccessRow, DeviceState, Handset
 from chalicelib.core.errors import Problem
 from chalicelib.core.events import Event, fingerprint
-from chalicelib.core.facts import Evidence, HandsetFact
+from chalicelib.core.facts import REFUSALS_KEPT_FOR, Evidence, HandsetFact
 from chalicelib.core.public_keys import PublicKey
 from chalicelib.core.transaction import ROWS_PER_EVENT
 from chalicelib.items.service import HANDSET_FACTS as ITEM_FACTS
@@ -83,6 +83,12 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
         if self.event:
             return ROWS_PER_EVENT + (1 + len(self.claims) if self.evidence else 0)
         return ROWS_PER_EVENT + 1 + (ROWS_PER_EVENT if self.alarm else 0)
+
+    @property
+    def refusal_kept_for(self) -> timedelta:
+        """How long it can be read if it is refused: as its type has it, if there is such a type."""
+        fact = ACCEPTED.get(str(self.address.type))
+        return fact.refusals_kept_for if fact else REFUSALS_KEPT_FOR
 
     @property
     def claims(self) -> Mapping[str, str]:

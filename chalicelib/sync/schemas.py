@@ -39,12 +39,13 @@ class Batch(Schema, frozen=True):
 class Address(msgspec.Struct, frozen=True):
     """The least that an event must show: the id and the number by which it is answered and acknowledged.
 
-    `source`, if it is there, says whose sequence the number belongs to.
+    `source`, if it is there, says whose sequence the number belongs to, `type` what it would be.
     """
 
     id: EventId
     sequence: Sequence
     source: Any = None
+    type: Any = None
 
 
 class HandsetEvent(msgspec.Struct, frozen=True, kw_only=True):

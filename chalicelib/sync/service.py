@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
 
 import msgspec
 
@@ -19,7 +18,6 @@ from chalicelib.sync.problems import EventMalformed, SequenceReused, SequenceToo
 from chalicelib.sync.rules import Progress
 from chalicelib.sync.schemas import Batch, EventResult, RefusedEvent, Result, SentEvent, SyncAnswer
 
-REFUSALS_KEPT_FOR = timedelta(days=90)
 _ROWS_FOR_ACKNOWLEDGING = 1
 
 Results = dict[int, EventResult]
@@ -163,7 +161,7 @@ def _append(work: UnitOfWork, draft: Draft, event: Event) -> None:
 
 def _append_refusal(work: UnitOfWork, draft: Draft, sender: Sender) -> None:
     """Record that an event was refused, and what was sent, sealed: it may hold personal data."""
-    key = keyring.create(work, f"refusal/{draft.record_id}", keep_until=clock.today() + REFUSALS_KEPT_FOR)
+    key = keyring.create(work, f"refusal/{draft.record_id}", keep_until=clock.today() + draft.refusal_kept_for)
     refused = RefusedEvent(
         event_id=draft.address.id,
         sequence=draft.address.sequence,

@@ -56,7 +56,8 @@ RIGHTS = {
     "POST /v1/items/{item}/corrections": "carrier-support depot-manager",
     "PUT /v1/items/{item}/placement": "depot-manager",
     "GET /v1/items/{item}/proofs": "auditor carrier-support depot-manager",
-    "GET /v1/depots/{depot}/proofs": "auditor depot-manager",
+    "GET /v1/depots/{depot}/attention": "auditor depot-manager dispatcher",
+    "POST /v1/depots/{depot}/attention/{entry}/handling": "depot-manager",
     "POST /v1/proofs/{proof}/readings": "carrier-support",
     "GET /v1/proofs/{proof}/readings": "auditor",
     "GET /v1/proofs/{proof}/verifications/{code}": EVERYBODY,
@@ -247,7 +248,10 @@ def asks(post: Populated) -> dict[str, list[Ask]]:
         ],
         "PUT /v1/items/{item}/placement": [Ask(f"/v1/items/{ITEM}/placement", {"depot": HERE, "route": "T12"})],
         "GET /v1/items/{item}/proofs": [Ask(f"/v1/items/{post.proven}/proofs")],
-        "GET /v1/depots/{depot}/proofs": [Ask(f"/v1/depots/{HERE}/proofs")],
+        "GET /v1/depots/{depot}/attention": [Ask(f"/v1/depots/{HERE}/attention")],
+        "POST /v1/depots/{depot}/attention/{entry}/handling": [
+            Ask(f"/v1/depots/{HERE}/attention/{post.entry}/handling", {"note": "Asked the carrier"})
+        ],
     }
 
 

@@ -19,6 +19,7 @@ from chalicelib.items import rules as item_rules
 from chalicelib.items.schemas import HandedOver, Status
 from chalicelib.signatures import rules
 from chalicelib.signatures.schemas import DrawingReused, SignedAct
+from chalicelib.sync.schemas import RefusedEvent, SentEvent
 from handset import acts
 from handset.signing import HandsetKey
 from tests.support.acts import a_hand_over, an_act
@@ -191,6 +192,30 @@ class TestEvidence:
 
         assert self.refused(handset, event) == "event-malformed"
 
+    @pytest.mark.parametrize(
+        ("event_type", "data", "days"),
+        [
+            ("facteo.item.handed-over", {"act": "a.b.c"}, 366),
+            ("facteo.item.handed-over", {"barcode": None}, 366),
+            ("facteo.item.scanned", {"step": "teleported"}, 90),
+            ("facteo.item.teleported", {}, 90),
+            (["facteo.item.handed-over"], {}, 90),
+        ],
+    )
+    def test_what_was_refused_is_read_for_a_year_as_a_proof_is_and_other_refusals_for_a_quarter(
+        self, handset: HeldHandset, clock: FakeClock, event_type: Any, data: dict[str, Any], days: int
+    ) -> None:
+        event = handset.event(event_type, data=data)
+        assert handset.sync(event).body["results"][0]["result"] == "refused"
+        [refused] = journal.read(f"device/{handset.device}")
+        sealed, key = refused.body(RefusedEvent).sent, f"refusal/{event['id']}"
+
+        clock.advance(days=days)
+        assert json.loads(keyring.key_of(key).open(sealed, SentEvent).text) == event
+        clock.advance(days=1)
+        with pytest.raises(keyring.KeyGone):
+            keyring.key_of(key)
+
 
 class TestReplayedStrokes:
     def test_the_same_strokes_on_another_act_are_refused_and_raise_an_alarm(self, api: Api) -> None:
@@ -205,7 +230,7 @@ class TestReplayedStrokes:
         assert events_of(other) == []
         [alarm] = journal.read(rules.act_subject(first["id"]))
         assert alarm.type == "facteo.proof.drawing-reused"
-        assert alarm.body(DrawingReused).item == other
+        assert (alarm.body(DrawingReused).item, alarm.body(DrawingReused).items) == (other, (ITEM,))
 
     def test_the_same_strokes_under_the_same_act_id_are_another_act(self, api: Api) -> None:
         mine, theirs = a_handset(api), a_handset(api)

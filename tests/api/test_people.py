@@ -132,6 +132,17 @@ class TestStating:
         assert ops.get("/v1/depots/75015A").body["postcodes"] == ["75015"]
         assert ops.get("/v1/clients/999999").body["products"] == [{"product": "8R", "price_cents": 495}]
 
+    def test_a_depot_may_be_run_by_a_subcontractor_for_a_time(self, registered: Api) -> None:
+        ops, company = registered.as_staff("ops"), {"name": "Coursiers du Rhône", "address": ADDRESS}
+        assert ops.get("/v1/depots/75015A").body["subcontractor"] is None
+
+        ops.put("/v1/depots/75015A", a_depot(subcontractor=company))
+        found = lookup.subcontractor_of("75015A")
+        assert found is not None
+        assert (found.name, found.address.town) == (company["name"], ADDRESS["town"])
+        assert ops.put("/v1/depots/75015A", a_depot()).body["subcontractor"] is None
+        assert lookup.subcontractor_of("75015A") is lookup.subcontractor_of("NOWHERE") is None
+
 
 class TestBadInput:
     @pytest.mark.parametrize(
@@ -144,6 +155,7 @@ class TestBadInput:
             ("/v1/carriers/c%209", a_carrier(), 404, "not-found"),
             ("/v1/depots/92100A", a_depot(zone="NOWHERE"), 422, "unknown-reference"),
             ("/v1/depots/92100A", a_depot(postcodes=["?"]), 400, "request-invalid"),
+            ("/v1/depots/92100A", a_depot(subcontractor={"name": "Coursiers"}), 400, "request-invalid"),
             ("/v1/clients/12", a_client(), 404, "not-found"),
             ("/v1/clients/999999", a_client(products=[{"product": "8R", "price_cents": -1}]), 400, "request-invalid"),
             (f"/v1/carriers/C404/duties/{DAY}", a_duty(), 404, "not-found"),

@@ -14,11 +14,14 @@ from chalicelib.core.access import ROLES
 from chalicelib.core.events import Event
 from chalicelib.core.keyring import KeyRow
 from chalicelib.erasure import service as erasure
-from chalicelib.signatures import service
-from tests.support.acts import RegisteredPost, a_hand_over, an_act
+from chalicelib.items.event_types import CORRECTED
+from chalicelib.judging.workers import judging
+from chalicelib.signatures import rules, service
+from tests.support.acts import RegisteredPost, a_hand_over, an_act, judged
 from tests.support.api import Answered, Api
 from tests.support.clock import FakeClock
 from tests.support.cloud import Cloud
+from tests.support.events import deliver
 from tests.support.factories import a_handset, an_item
 from tests.support.signatures import a_drawing
 
@@ -57,14 +60,11 @@ class TestFinding:
     def test_an_item_that_was_not_handed_over(self, api: Api) -> None:
         assert api.as_staff("auditor").get(f"/v1/items/{an_item()}/proofs").problem == "not-found"
 
-    def test_a_depot_sees_those_that_need_its_attention(self, api: Api, post: RegisteredPost, proof: Event) -> None:
-        item = post.item()
-        lacking = post.hand_over(item, **post.act(item, document=None))
+    def test_the_proofs_of_an_item_are_those_of_its_depots_managers(self, api: Api, proof: Event) -> None:
+        path = f"/v1/items/{proof.subject.removeprefix('item/')}/proofs"
 
-        answer = api.as_staff("depot-manager", scope="depot/75015A").get("/v1/depots/75015A/proofs")
-
-        assert [(one["id"], one["missing"]) for one in answer.body["proofs"]] == [(lacking.id, ["document"])]
-        assert api.as_staff("depot-manager", scope="depot/75018A").get("/v1/depots/75015A/proofs").status == 403
+        assert api.as_staff("depot-manager", scope="depot/75015A").get(path).status == 200
+        assert api.as_staff("depot-manager", scope="depot/75018A").get(path).status == 403
 
 
 class TestReading:
@@ -127,6 +127,7 @@ class TestReading:
         drawing, item, other = a_drawing(seed=300_000), post.item(), a_handset(api)
         first = post.hand_over(item, act=an_act(post.handset, item, drawing=drawing), drawing=drawing)
         other.sync(a_hand_over(other, an_item(), drawing=drawing))
+        assert deliver(judging, journal.read(rules.act_subject(judged(first).act))) == []
 
         assert reads(api, first).body["proof"]["flags"] == ["drawing-reused"]
 
@@ -135,9 +136,10 @@ class TestReading:
         body = {"corrects": proof.id, "reason": "wrong item"}
         path = f"/v1/items/{proof.subject.removeprefix('item/')}/corrections"
         assert api.as_staff("carrier-support").post(path, body).status == 201
+        assert api.as_nobody().get(f"/v1/proofs/{proof.id}/verifications/{code}").body["complete"] is False
+        assert deliver(judging, [one for one in journal.read(proof.subject) if one.type == CORRECTED]) == []
 
         assert reads(api, proof).body["proof"]["flags"] == ["hand-over-corrected"]
-        assert api.as_nobody().get(f"/v1/proofs/{proof.id}/verifications/{code}").body["complete"] is False
 
 
 class TestVerification:

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from chalicelib.addresses import index
+from chalicelib.addresses.schemas import PostalAddress
 from chalicelib.core import ids, journal, keyring
 from chalicelib.proxies import rules, service
+from chalicelib.proxies.schemas import Searched
 from chalicelib.proxies.tables import ProxiesRow
 from tests.support.api import Api
 from tests.support.clock import FakeClock
@@ -316,7 +319,7 @@ class TestReading:
             assert read(api, proxy)["principal"]["first_name"] == "Hélène"
         assert calls == {"GetItem": 1, "BatchGetItem": 1}
 
-    def test_finds_the_proxies_at_an_address_by_one_call(self, api: Api, aws: Cloud, clock: FakeClock) -> None:
+    def test_finds_the_proxies_at_an_address_by_one_read(self, api: Api, aws: Cloud, clock: FakeClock) -> None:
         older = registered(api)
         clock.advance(minutes=1)
         newer = registered(api, a_proxy(address=ADDRESS | {"apartment": "Esc. B"}))
@@ -324,8 +327,19 @@ class TestReading:
 
         with aws.counting() as calls:
             assert found(api, street="12, RUE DE LA PAIX", town="PARIS CEDEX") == [newer, older]
-        assert calls == {"BatchGetItem": 1}
+        assert calls == {"BatchGetItem": 1, "TransactWriteItems": 1}, "the address, the journal"
         assert found(api, postcode="75016") == []
+
+    def test_a_search_is_journalled_with_who_searched_and_where(self, api: Api) -> None:
+        registered(api)
+        support = api.as_staff("carrier-support", sub="support-1")
+        for _ in range(2):
+            assert support.post("/v1/proxy-searches", {"address": ADDRESS}).status == 200
+
+        events = journal.read("staff/support-1")
+        assert [(event.type, event.actor) for event in events] == [("facteo.proxy.searched", "staff/support-1")] * 2
+        place = index.key_of(PostalAddress(**ADDRESS))
+        assert [event.body(Searched) for event in events] == [Searched(address=place, found=1)] * 2
 
     def test_whom_it_names_is_forgotten_thirteen_months_after_its_end(
         self, api: Api, aws: Cloud, clock: FakeClock

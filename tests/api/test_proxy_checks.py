@@ -7,12 +7,18 @@ from typing import Any
 
 import pytest
 
+from chalicelib.addresses import index
+from chalicelib.addresses.schemas import PostalAddress
+from chalicelib.core import ids
 from chalicelib.items import product_codes
+from handset.signing import HandsetKey
+from tests.support import dynamodb
 from tests.support.api import Answered, Api
 from tests.support.clock import FakeClock
 from tests.support.cloud import Cloud
 from tests.support.events import announced
 from tests.support.factories import ITEM, HeldHandset, a_handset, an_addressee, an_item
+from tests.support.logs import logged
 from tests.support.proxies import (
     ADDRESS,
     COMPANY,
@@ -62,7 +68,7 @@ class TestCheck:
             "sentence": "Procuration valable : vérifiez la pièce d'identité du mandataire.",
             "proxy": {"id": proxy, "revision": 2},
         }
-        assert calls == {"GetItem": 1, "BatchGetItem": 2}, "the handset's access, the item, the address"
+        assert calls == {"BatchGetItem": 2}, "the handset's access with the item and its key; the address"
 
     def test_by_address_costs_one_call_beside_the_handsets_access(
         self, api: Api, handset: HeldHandset, aws: Cloud
@@ -178,5 +184,78 @@ class TestCheck:
 
     @pytest.mark.parametrize("state", ["quarantined", "retired"])
     def test_a_blocked_handset_is_told_nothing(self, api: Api, state: str) -> None:
+        announced()
         verified(api)
         assert asks(a_handset(api, state=state), item=ITEM).problem == "device-blocked"
+
+
+class TestWhoAsks:
+    def test_what_lets_it_in_and_the_item_are_read_together_and_consistently(
+        self, api: Api, handset: HeldHandset
+    ) -> None:
+        announced()
+        with dynamodb.sent("BatchGetItem") as reads:
+            asks(handset, item=ITEM)
+        asked = reads[0]["RequestItems"]
+        assert asked.keys() == {"facteo-test-access", "facteo-test-keyring", "facteo-test-items"}
+        assert all(table["ConsistentRead"] for table in asked.values())
+
+    def test_a_stranger_is_told_the_same_of_an_item_that_there_is(self, api: Api, handset: HeldHandset) -> None:
+        announced()
+        verified(api)
+        strangers = [
+            HeldHandset(api, handset.device, HandsetKey.generate()),
+            HeldHandset(api, ids.new(), handset.key),
+            HeldHandset(api, "nobody", handset.key),
+        ]
+        for stranger in strangers:
+            with logged("looked up") as traces:
+                answers = [asks(stranger, **of) for of in ({"item": ITEM}, {"item": an_item()}, {"address": ADDRESS})]
+            assert [(answer.status, answer.problem) for answer in answers] == [(401, "identity-required")] * 3
+            assert answers[0].text == answers[1].text
+            assert traces == []
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"{",
+            b"[]",
+            b"{}",
+            b"[" * 50_000,
+            b'{"holder": ' + b"[" * 50_000,
+            b'{"item": "\xff"}',
+            b'{"item": 7}',
+            b'{"item": ""}',
+            b'{"item": null}',
+        ],
+        ids=range(9),
+    )
+    def test_what_cannot_be_read_costs_the_access_row(self, handset: HeldHandset, aws: Cloud, body: bytes) -> None:
+        with aws.counting() as calls:
+            answer = handset.calls().post("/v1/proxy-checks", body)
+        assert (answer.status, answer.problem) == (400, "request-invalid")
+        assert calls == {"GetItem": 1}
+
+    def test_each_check_leaves_a_trace_that_names_nobody(
+        self, api: Api, handset: HeldHandset, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        other = an_item()
+        announced()
+        announced(other, addressee=an_addressee(name="M Paul DURAND"))
+        verified(api)
+        with logged("looked up") as traces:
+            asks(handset, item=ITEM)
+            asks(handset, item=other)
+            asks(handset, item=an_item())
+            asks_by_address(handset)
+
+        place = index.key_of(PostalAddress(**ADDRESS))
+        assert [(line["asked_by"], line["found"]) for line in traces] == [
+            (ITEM, True),
+            (other, False),
+            (traces[2]["asked_by"], False),
+            (place, True),
+        ]
+        assert {(line["looked_up"], line["device"]) for line in traces} == {("proxy", handset.device)}
+        assert not [word for word in ("MOREAU", "LEFEVRE", "DURAND", "Paix", "PAIX") if word in str(traces)]
+        assert capsys.readouterr().out.count('"LookUps":[1.0]') == len(traces)

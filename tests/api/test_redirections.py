@@ -8,21 +8,26 @@ from typing import Any
 
 import pytest
 
+from chalicelib.addresses import index
+from chalicelib.addresses.schemas import PostalAddress
 from chalicelib.core import ids, journal
 from chalicelib.core.journal import JournalRow
 from chalicelib.core.keyring import KeyRow
 from chalicelib.redirections import conditions, lookups
+from chalicelib.redirections.schemas import RedirectionsSearched
 from chalicelib.redirections.tables import AddressRow, RedirectionRow
 from tests.support.api import Api
 from tests.support.clock import FakeClock
 from tests.support.cloud import Cloud, start_cold
-from tests.support.dynamodb import sent
+from tests.support.dynamodb import error, refusing, sent
 from tests.support.events import announced
-from tests.support.factories import ITEM, HeldHandset, a_handset, an_addressee
+from tests.support.factories import ITEM, HeldHandset, a_handset, an_addressee, an_item
+from tests.support.logs import logged
 from tests.support.races import contended, overtaken
 from tests.support.redirections import ANNE, HELENE, OLD, PAUL, START, Desk, a_request, an_address, in_days
 
 DOCUMENT = {"beneficiary": 0, "kind": "passport"}
+NEVER_ANNOUNCED = an_item()
 
 
 @pytest.fixture
@@ -520,7 +525,28 @@ class TestReading:
         [found] = answer.body["redirections"]
         assert (found["id"], found["state"]) == (redirection, "requested")
         assert found["destination"]["new_address"]["town"] == "LYON"
-        assert calls == {"GetItem": 1}
+        assert calls == {"GetItem": 1, "TransactWriteItems": 1}, "the address, the journal"
+
+    def test_a_search_is_journalled_with_who_searched_and_where(self, desk: Desk, api: Api) -> None:
+        desk.requested()
+        auditor = api.as_staff("auditor", sub="auditor-1")
+        for address in (OLD, an_address()):
+            assert auditor.post("/v1/redirection-searches", {"address": address}).status == 200
+
+        events = journal.read("staff/auditor-1")
+        assert {(event.type, event.actor) for event in events} == {("facteo.redirection.searched", "staff/auditor-1")}
+        told = [event.body(RedirectionsSearched) for event in events]
+        assert {one.address: one.found for one in told}[index.key_of(PostalAddress(**OLD))] == 1
+        assert sorted(one.found for one in told) == [0, 1]
+        assert not [event for event in events if "PAIX" in str(event.data)]
+
+    def test_what_cannot_be_journalled_is_not_told(self, desk: Desk) -> None:
+        desk.requested()
+        with refusing("TransactWriteItems", error("InternalServerError")):
+            answer = desk.support.post("/v1/redirection-searches", {"address": OLD})
+        assert answer.status == 500
+        assert "LYON" not in answer.text
+        assert journal.read("staff/support-1") == []
 
     def test_in_the_thirteenth_month_after_its_end_it_is_read_and_then_never_again(
         self, desk: Desk, clock: FakeClock
@@ -606,7 +632,30 @@ class TestAtTheDoor:
             asked(handset, item=ITEM, address=None, name=None)
 
         assert (abroad["action"], abroad["rule"]) == ("return", "parcel-abroad-2kg-definitive")
-        assert calls == {"GetItem": 2, "BatchGetItem": 1}, "the access row, the address; the item with its key"
+        assert calls == {"BatchGetItem": 1, "GetItem": 1}, "the access row with the item and its key; the address"
+
+    def test_each_check_leaves_a_trace_that_names_nobody(
+        self, desk: Desk, handset: HeldHandset, clock: FakeClock
+    ) -> None:
+        desk.verified()
+        announced()
+        until_active(clock)
+        elsewhere = an_address()
+        with logged("looked up") as traces:
+            asked(handset, item=ITEM, address=None, name=None)
+            asked(handset)
+            asked(handset, address=elsewhere)
+            handset.calls().post("/v1/redirection-checks", {"item": NEVER_ANNOUNCED})
+
+        places = [index.key_of(PostalAddress(**address)) for address in (OLD, elsewhere)]
+        assert [(line["asked_by"], line["found"]) for line in traces] == [
+            (ITEM, True),
+            (places[0], True),
+            (places[1], False),
+            (NEVER_ANNOUNCED, False),
+        ]
+        assert {(line["looked_up"], line["device"]) for line in traces} == {("redirection", handset.device)}
+        assert not [word for word in ("LEFEVRE", "PAIX", elsewhere["street"]) if word in str(traces)]
 
     def test_by_the_address_costs_two_calls_with_the_access_row(
         self, desk: Desk, handset: HeldHandset, clock: FakeClock, aws: Cloud

@@ -14,6 +14,7 @@ ORDER = (
     "erasure",
     "addresses",
     "people",
+    "attention",
     "items",
     "fleet",
     "proxies",

@@ -6,12 +6,14 @@ import msgspec
 import pytest
 
 from chalicelib.connectors.relay.service import RelaySettings
-from chalicelib.connectors.relay.subscriptions import SUBSCRIPTIONS, wants
+from chalicelib.connectors.relay.subscriptions import CONDITIONS, SUBSCRIPTIONS, wants
 from chalicelib.connectors.return_file import CODES
 from chalicelib.core.settings import Settings
 from chalicelib.items.schemas import EVENT_TYPES
+from chalicelib.judging.workers import JUDGES
+from chalicelib.signatures.rules import ALARM
 
-OTHER_TYPES = {"facteo.plan.changed"}
+OTHER_TYPES = {"facteo.plan.changed", ALARM}
 
 
 def test_every_consumer_has_a_queue_and_every_queue_a_consumer() -> None:
@@ -28,6 +30,14 @@ def test_every_type_in_the_table_exists(consumer: str) -> None:
 def test_every_type_that_tracking_takes_has_its_code() -> None:
     coded = {row.event_type for row in CODES}
     assert set(SUBSCRIPTIONS["tracking"]) == coded
+
+
+def test_whatever_is_brought_to_judging_has_its_judge() -> None:
+    assert set(SUBSCRIPTIONS["judging"]) == set(JUDGES)
+
+
+def test_every_condition_is_of_something_that_the_consumer_takes() -> None:
+    assert all(event_type in SUBSCRIPTIONS[consumer] for consumer, event_type in CONDITIONS)
 
 
 def test_each_consumer_takes_its_types_only() -> None:

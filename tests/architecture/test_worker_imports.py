@@ -37,6 +37,7 @@ BUDGETS: Mapping[str, Budget] = {
         frozenset(
             {
                 "addresses",
+                "attention",
                 "connectors",
                 "fleet",
                 "items",
@@ -51,7 +52,7 @@ BUDGETS: Mapping[str, Budget] = {
         ),
     ),
     "chalicelib.connectors.relay.workers": Budget(
-        packages=frozenset({"connectors.relay", "items.event_types"}),
+        packages=frozenset({"connectors.relay", "items.event_types", "items.handover", "items.product_codes"}),
     ),
     "chalicelib.connectors.importer.workers": Budget(
         packages=frozenset({"connectors.importer"}),
@@ -65,6 +66,7 @@ BUDGETS: Mapping[str, Budget] = {
                 "items.announced",
                 "items.countries",
                 "items.event_types",
+                "items.handover",
                 "items.identifiers",
                 "items.product_codes",
                 "items.schemas",
@@ -90,7 +92,7 @@ BUDGETS: Mapping[str, Budget] = {
     ),
     "chalicelib.judging.workers": Budget(
         frozenset({"cryptography"}),
-        frozenset({"addresses", "items", "judging", "people", "proxies", "signatures"}),
+        frozenset({"addresses", "attention", "items", "judging", "people", "signatures"}),
     ),
     "chalicelib.erasure.workers": Budget(
         frozenset({"cryptography"}),

@@ -15,6 +15,7 @@ from chalicelib.signatures import rules
 from chalicelib.signatures.schemas import Drawing, Judged
 from handset import acts
 from tests.support.api import Api
+from tests.support.clock import FakeClock
 from tests.support.events import an_item_event, announced, deliver, recorded
 from tests.support.factories import ITEM, HeldHandset, a_handset, an_item
 from tests.support.signatures import a_drawing
@@ -22,6 +23,7 @@ from tests.support.signatures import a_drawing
 _seeds = itertools.count(1)
 
 RECEIVER = {"last_name": "LEFÈVRE", "first_name": "Hélène", "capacity": "addressee", "proxy": None}
+HOLDER = {"last_name": "Nowak", "first_name": "Łukasz"}
 
 
 def an_act(handset: HeldHandset, *items: str, drawing: Drawing | None = None, **changes: Any) -> dict[str, Any]:
@@ -88,12 +90,40 @@ class RegisteredPost:
 
     def hand_over(self, item: str, handset: HeldHandset | None = None, **changes: Any) -> Event:
         """The event in the journal, judged."""
+        event = self.handed_over(item, handset, **changes)
+        assert deliver(judging, [event]) == []
+        return event
+
+    def handed_over(self, item: str, handset: HeldHandset | None = None, **changes: Any) -> Event:
+        """The event in the journal, which nobody has judged."""
         by = handset or self.handset
         sent = a_hand_over(by, item, **changes)
         assert by.sync(sent).body["results"][0]["result"] == "recorded"
         [event] = journal.read_many([(f"item/{item}", sent["id"])])
-        assert deliver(judging, [event]) == []
         return event
+
+    def proxy(self, clock: FakeClock, **changes: Any) -> dict[str, Any]:
+        """A verified proxy of Mme Lefèvre's address, in the revision that the handset knows."""
+        support, proxy = self.api.as_staff("carrier-support"), ids.new()
+        stated = {
+            "principal": {"last_name": "Lefèvre", "first_name": "Hélène"},
+            "address": {"street": "12 RUE DE LA PAIX", "postcode": "75015", "town": "PARIS"},
+            "holders": [HOLDER | {"born_on": "1990-05-17"}],
+            "scopes": ["registered", "parcel-against-signature"],
+            "start": "2026-11-23",
+            "end": "2027-11-22",
+        }
+        seen = {"method": "post-office", "documents": ["principal-identity", "holder-identity", "proof-of-address"]}
+        assert support.put(f"/v1/proxies/{proxy}", stated | changes).status == 200
+        answer = support.post(f"/v1/proxies/{proxy}/verification", seen)
+        assert answer.status == 200, answer.text
+        clock.advance(minutes=1)
+        return {"id": proxy, "revision": answer.body["revision"]}
+
+    def revoke(self, proxy: dict[str, Any]) -> None:
+        """The principal takes the proxy back."""
+        path = f"/v1/proxies/{proxy['id']}/revocation"
+        assert self.api.as_staff("carrier-support").post(path, {"reason": "by-principal"}).status == 200
 
     def act(self, item: str, **changes: Any) -> dict[str, Any]:
         """An act with a drawing, as a keyword for `hand_over`."""
@@ -102,5 +132,12 @@ class RegisteredPost:
 
 
 def judged(event: Event) -> Judged:
-    [made] = [one for one in journal.read(rules.subject_of(event.id)) if one.type == "facteo.proof.judged"]
-    return made.body(Judged)
+    """What was judged of a handing over, once."""
+    [made] = judgements(event)
+    return made
+
+
+def judgements(event: Event) -> list[Judged]:
+    """All that was judged of a handing over, one after the other."""
+    found = [one for one in journal.read(rules.subject_of(event.id)) if one.type == "facteo.proof.judged"]
+    return sorted((one.body(Judged) for one in found), key=lambda one: one.revision)

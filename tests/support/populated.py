@@ -39,6 +39,7 @@ BODIES: dict[str, Any] = {
     "POST /v1/redirection-checks": {"item": ITEM},
     "POST /v1/proxy-checks": {"item": ITEM, "holder": {"last_name": "MOREAU", "first_name": "Julien"}},
     "PUT /v1/proxies/{proxy}": PROXY,
+    "POST /v1/depots/{depot}/attention/{entry}/handling": {"note": "Asked the carrier"},
     "POST /v1/proofs/{proof}/readings": {"reason": "claim", "details": "The addressee says that nothing came"},
 }
 """Good bodies, for those endpoints whose fields must fit together."""
@@ -48,7 +49,8 @@ BODIES: dict[str, Any] = {
 class Populated:
     """The post, its handset with its only scan (at the depot `HERE`), a ticket for another one, a file, a proxy and a
     redirection that wait for their verification, and a redirection that was verified. The handset also handed over
-    another item, `proven`, against signature: `proof`, whose documents have the code `verification`.
+    another item, `proven`, against signature: `proof`, whose documents have the code `verification`, and which lacks
+    something: `entry` of its depot's work list.
     """
 
     api: Api
@@ -63,6 +65,7 @@ class Populated:
     proven: str
     proof: str
     verification: str
+    entry: str
 
     @property
     def names(self) -> dict[str, Any]:
@@ -77,6 +80,7 @@ class Populated:
             "depot": HERE,
             "device": self.handset.device,
             "documents": DOCUMENTS,
+            "entry": self.entry,
             "import_id": self.import_id,
             "item": ITEM,
             "items": ITEM,
@@ -123,6 +127,7 @@ def populated(api: Api) -> Populated:
         proven=handed_over.subject.removeprefix("item/"),
         proof=handed_over.id,
         verification=code_of(keyring.key_of(rules.subject_of(handed_over.id))),
+        entry=staff.get(f"/v1/depots/{HERE}/attention").body["entries"][0]["id"],
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from chalicelib.attention.tables import AttentionRow
 from chalicelib.core import clock as clocks
 from chalicelib.core import ids, journal
 from chalicelib.core.events import Event
@@ -15,15 +16,13 @@ from chalicelib.judging.workers import judging
 from chalicelib.signatures.schemas import Mention
 from chalicelib.signatures.tables import ProofRow
 from handset import acts
-from tests.support.acts import CLIENT, RECEIVER, RegisteredPost, a_hand_over, an_act, judged
+from tests.support.acts import CLIENT, HOLDER, RECEIVER, RegisteredPost, a_hand_over, an_act, judged
 from tests.support.api import Api
 from tests.support.clock import FakeClock
 from tests.support.events import an_item_event, deliver, recorded
 from tests.support.factories import a_handset, an_addressee, an_item
 from tests.support.races import overtaken
 from tests.support.signatures import a_drawing
-
-HOLDER = {"last_name": "Nowak", "first_name": "Łukasz"}
 
 
 @pytest.fixture
@@ -41,7 +40,8 @@ class TestMentions:
 
         assert (missing(event), judged(event).flags) == (set(), ())
         row = ProofRow.get(event.id)
-        assert (row.missing, row.flags, row.attention) == ("", "", None)
+        assert (row.missing, row.flags) == ("", "")
+        assert list(AttentionRow.scan()) == []
 
     def test_what_it_says_comes_from_the_client_and_from_the_taking_in_charge(
         self, post: RegisteredPost, clock: FakeClock
@@ -69,7 +69,8 @@ class TestMentions:
         event = post.hand_over(item, **post.act(item, **changes))
 
         assert lacks in missing(event)
-        assert ProofRow.get(event.id).attention == "75015A"
+        [entry] = AttentionRow.query("75015A")
+        assert (entry.subject, lacks in entry.missing.split()) == (f"proof/{event.id}", True)
 
     def test_without_a_drawing_the_signature_is_missing(self, post: RegisteredPost) -> None:
         item = post.item()
@@ -275,49 +276,22 @@ class TestOnce:
         assert judged(event)
 
     def test_two_workers_at_once(self, post: RegisteredPost) -> None:
-        item = post.item()
-        sent = a_hand_over(post.handset, item)
-        post.handset.sync(sent)
-        [event] = journal.read_many([(f"item/{item}", sent["id"])])
+        event = post.handed_over(post.item())
 
         with overtaken(by=lambda: deliver(judging, [event])):
             assert deliver(judging, [event]) == []
         assert judged(event)
 
     def test_a_proof_whose_key_is_gone_is_not_put_together(self, post: RegisteredPost, clock: FakeClock) -> None:
-        item = post.item()
-        sent = a_hand_over(post.handset, item)
-        post.handset.sync(sent)
+        event = post.handed_over(post.item())
         clock.advance(days=367)
 
-        assert deliver(judging, journal.read_many([(f"item/{item}", sent["id"])])) == []
+        assert deliver(judging, [event]) == []
         assert list(ProofRow.scan()) == []
 
 
 class TestProxies:
     """Two times: what was valid when it was handed over, and what the handset knew."""
-
-    def a_proxy(self, post: RegisteredPost, clock: FakeClock, **changes: Any) -> dict[str, Any]:
-        """A verified proxy of Mme Lefèvre's address, in the revision that the handset knows."""
-        support, proxy = post.api.as_staff("carrier-support"), ids.new()
-        stated = {
-            "principal": {"last_name": "Lefèvre", "first_name": "Hélène"},
-            "address": {"street": "12 RUE DE LA PAIX", "postcode": "75015", "town": "PARIS"},
-            "holders": [HOLDER | {"born_on": "1990-05-17"}],
-            "scopes": ["registered", "parcel-against-signature"],
-            "start": "2026-11-23",
-            "end": "2027-11-22",
-        }
-        seen = {"method": "post-office", "documents": ["principal-identity", "holder-identity", "proof-of-address"]}
-        assert support.put(f"/v1/proxies/{proxy}", stated | changes).status == 200
-        answer = support.post(f"/v1/proxies/{proxy}/verification", seen)
-        assert answer.status == 200, answer.text
-        clock.advance(minutes=1)
-        return {"id": proxy, "revision": answer.body["revision"]}
-
-    def revoke(self, post: RegisteredPost, proxy: dict[str, Any]) -> None:
-        path = f"/v1/proxies/{proxy['id']}/revocation"
-        assert post.api.as_staff("carrier-support").post(path, {"reason": "by-principal"}).status == 200
 
     def deliver(self, post: RegisteredPost, proxy: dict[str, Any], item: str = "", **changes: Any) -> Event:
         item = item or post.item()
@@ -325,13 +299,13 @@ class TestProxies:
         return post.hand_over(item, **post.act(item, receiver=receiver))
 
     def test_a_valid_proxy_makes_a_complete_proof(self, post: RegisteredPost, clock: FakeClock) -> None:
-        event = self.deliver(post, self.a_proxy(post, clock))
+        event = self.deliver(post, post.proxy(clock))
 
         assert (missing(event), judged(event).flags) == (set(), ())
 
     def test_revoked_while_the_handset_was_offline(self, post: RegisteredPost, clock: FakeClock) -> None:
-        proxy = self.a_proxy(post, clock)
-        self.revoke(post, proxy)
+        proxy = post.proxy(clock)
+        post.revoke(proxy)
         clock.advance(minutes=1)
 
         event = self.deliver(post, proxy)
@@ -341,19 +315,19 @@ class TestProxies:
         assert [one.place for one in told] == ["depot/75015A"]
 
     def test_revoked_and_the_handset_knew(self, post: RegisteredPost, clock: FakeClock) -> None:
-        proxy = self.a_proxy(post, clock)
-        self.revoke(post, proxy)
+        proxy = post.proxy(clock)
+        post.revoke(proxy)
         clock.advance(minutes=1)
 
         event = self.deliver(post, proxy | {"revision": proxy["revision"] + 1})
         assert judged(event).flags == ("proxy-invalid",)
 
     def test_revoked_after_the_delivery(self, post: RegisteredPost, clock: FakeClock) -> None:
-        proxy, item = self.a_proxy(post, clock), post.item()
+        proxy, item = post.proxy(clock), post.item()
         receiver = HOLDER | {"capacity": "holder", "proxy": proxy}
         sent = a_hand_over(post.handset, item, **post.act(item, receiver=receiver))
         clock.advance(minutes=1)
-        self.revoke(post, proxy)
+        post.revoke(proxy)
         clock.advance(hours=2)
 
         post.handset.sync(sent)
@@ -362,7 +336,7 @@ class TestProxies:
         assert judged(event).flags == ()
 
     def test_somebody_else_at_the_door(self, post: RegisteredPost, clock: FakeClock) -> None:
-        event = self.deliver(post, self.a_proxy(post, clock), last_name="Durand", first_name="Paul")
+        event = self.deliver(post, post.proxy(clock), last_name="Durand", first_name="Paul")
 
         assert judged(event).flags == ("holder-not-named",)
 
@@ -374,14 +348,14 @@ class TestProxies:
         ],
     )
     def test_a_proxy_of_somebody_else(self, post: RegisteredPost, clock: FakeClock, changes: dict[str, Any]) -> None:
-        event = self.deliver(post, self.a_proxy(post, clock, **changes))
+        event = self.deliver(post, post.proxy(clock, **changes))
 
         assert judged(event).flags == ("proxy-of-another-principal",)
         assert missing(event) == {Mention.CAPACITY}
 
     def test_a_stranger_does_not_use_a_one_off_proxy_up(self, post: RegisteredPost, clock: FakeClock) -> None:
         item = post.item()
-        proxy = self.a_proxy(post, clock, kind="one-off", item=item, end="2026-12-10")
+        proxy = post.proxy(clock, kind="one-off", item=item, end="2026-12-10")
         self.deliver(post, proxy, last_name="Durand", first_name="Paul")
         self.deliver(post, proxy, capacity="addressee")
 
@@ -396,10 +370,10 @@ class TestProxies:
     def test_a_known_holder_needs_a_mandate_that_is_still_valid(
         self, post: RegisteredPost, clock: FakeClock, revoked: bool, lacks: set[Mention]
     ) -> None:
-        proxy = self.a_proxy(post, clock)
+        proxy = post.proxy(clock)
         earlier = self.deliver(post, proxy)
         if revoked:
-            self.revoke(post, proxy)
+            post.revoke(proxy)
         clock.advance(minutes=5)
         item, carrier, unheard_of = post.item(), a_drawing(seed=500_001), proxy | {"revision": 1}
         act = post.act(
@@ -415,7 +389,7 @@ class TestProxies:
 
     def test_a_one_off_proxy_used_twice_offline(self, post: RegisteredPost, api: Api, clock: FakeClock) -> None:
         item, other = post.item(), a_handset(api, carrier="C1002")
-        proxy = self.a_proxy(post, clock, kind="one-off", item=item, end="2026-12-10")
+        proxy = post.proxy(clock, kind="one-off", item=item, end="2026-12-10")
         first = self.deliver(post, proxy, item)
         clock.advance(minutes=1)
         act = post.act(item, receiver=HOLDER | {"capacity": "holder", "proxy": proxy}, device=other.device)

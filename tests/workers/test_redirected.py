@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.attention.tables import AttentionRow
 from chalicelib.core import ids, journal
 from chalicelib.core.events import Event
 from chalicelib.judging.workers import judging
@@ -61,6 +62,14 @@ def test_by_one_that_ended_while_the_handset_was_offline(
 
     assert judged(redirected(an_item(), contract)) == ("redirection-ended-unknown-to-device",)
     assert judged(redirected(an_item(), contract | {"revision": contract["revision"] + 1})) == ("redirection-invalid",)
+
+
+def test_the_depot_is_told_of_what_is_doubtful_and_of_nothing_else(contract: dict[str, Any]) -> None:
+    good, doubtful = redirected(an_item(), contract), redirected(an_item(), None)
+    assert [judged(good), judged(doubtful)] == [(), ("redirection-not-named",)]
+
+    [row] = AttentionRow.query("75015A")
+    assert (row.kind, row.subject, row.flags) == ("redirection", doubtful.subject, "redirection-not-named")
 
 
 def test_by_none_or_one_that_nobody_knows(contract: dict[str, Any]) -> None:

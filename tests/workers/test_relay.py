@@ -10,14 +10,14 @@ import msgspec
 import pytest
 
 from chalicelib.connectors.relay import service
-from chalicelib.connectors.relay.subscriptions import SUBSCRIPTIONS, wants
+from chalicelib.connectors.relay.subscriptions import SUBSCRIPTIONS, is_relayed
 from chalicelib.connectors.relay.workers import relay
 from chalicelib.core import aws as clients
 from chalicelib.core import events
 from chalicelib.core.events import Event
 from tests.support.cloud import Cloud
 from tests.support.events import an_item_event, invoke, sequence_number, stream_event
-from tests.support.factories import ITEM
+from tests.support.factories import ITEM, an_item
 
 
 def relayed(*found: Event) -> list[str]:
@@ -55,7 +55,7 @@ def sends(aws: Cloud, monkeypatch: pytest.MonkeyPatch) -> Sends:
 
 
 def test_each_consumer_gets_what_it_takes(aws: Cloud) -> None:
-    scan = an_item_event()
+    scan = an_item_event(data={"step": "at-depot"})
     redirected = an_item_event("facteo.item.redirected")
     unheard_of = an_item_event("facteo.item.photographed")
     plan = an_item_event("facteo.plan.changed", subject="plan/75015A")
@@ -66,6 +66,30 @@ def test_each_consumer_gets_what_it_takes(aws: Cloud) -> None:
     assert ids_in(aws, "tracking") == sorted([scan.id, redirected.id])
     assert ids_in(aws, "sorting") == sorted([scan.id, redirected.id, plan.id])
     assert ids_in(aws, "judging") == [redirected.id]
+
+
+SIGNED, UNSIGNED = an_item("9V"), an_item("9L")
+
+
+@pytest.mark.parametrize(
+    ("event", "taken"),
+    [
+        (an_item_event(item=SIGNED), True),
+        (an_item_event(item="RK123456785FR"), True),
+        (an_item_event(item=UNSIGNED), False),
+        (an_item_event(item="LK123456785FR"), False),
+        (an_item_event(item=SIGNED, data={"step": "at-depot"}), False),
+        (an_item_event(item=SIGNED, quarantined=True), False),
+        (an_item_event("facteo.item.announced", item=SIGNED, data={"product": "9V"}), True),
+        (an_item_event("facteo.item.announced", item=UNSIGNED, data={"product": "9L"}), False),
+        (an_item_event("facteo.item.announced", item=UNSIGNED, data={"product": "9L", "recommendation": "R1"}), True),
+        (an_item_event("facteo.item.corrected", item=UNSIGNED, data={"corrects": "x", "reason": "x"}), True),
+    ],
+)
+def test_judging_gets_what_may_fill_a_proof_and_no_more(aws: Cloud, event: Event, taken: bool) -> None:
+    assert relayed(event) == []
+
+    assert ids_in(aws, "judging") == [event.id] * taken
 
 
 def test_a_message_is_the_event_with_what_one_looks_for_as_attributes(aws: Cloud) -> None:
@@ -107,7 +131,7 @@ def test_what_a_lost_handset_says_stays_inside(aws: Cloud) -> None:
 
 
 def test_a_hundred_events_are_ten_calls_for_each_queue(aws: Cloud, sends: Sends) -> None:
-    scans = [an_item_event() for _ in range(100)]
+    scans = [an_item_event(data={"step": "at-depot"}) for _ in range(100)]
 
     assert relayed(*scans) == []
 
@@ -147,7 +171,7 @@ def test_an_event_that_no_queue_ever_takes_is_given_up_at_once(
     others = {scan.id for scan in scans} - sends.refused
     assert set(ids_in(aws, "tracking")) == set(ids_in(aws, "sorting")) == others
     refused = [(record.consumer, record.event_id) for record in caplog.records if record.levelname == "ERROR"]
-    takers = [consumer for consumer in SUBSCRIPTIONS if wants(consumer, scans[2].type)]
+    takers = [consumer for consumer in SUBSCRIPTIONS if is_relayed(consumer, scans[2])]
     assert refused == [(consumer, scans[2].id) for consumer in takers]
     assert capsys.readouterr().out.count('"EventsNotRelayable":[1.0]') == len(takers)
     assert service.missed(scans) == []

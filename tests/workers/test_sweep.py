@@ -35,7 +35,8 @@ def day(aws: Cloud, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> list[E
     monkeypatch.setattr(sweep, "STEP", timedelta(hours=1))
     while clock.at < DAY_END:
         kind = "facteo.item.redirected" if len(happened) % 10 == 9 else "facteo.item.scanned"
-        happened += recorded(an_item_event(kind))
+        data = {"step": ("taken-in-charge", "at-depot")[len(happened) % 2]}
+        happened += recorded(an_item_event(kind, data=data))
         clock.advance(minutes=15)
     clock.advance(minutes=10)
     return happened
@@ -78,7 +79,7 @@ class TestSweeper:
         self, day: list[Event], aws: Cloud, consumer: str
     ) -> None:
         run_sweeper()
-        assert queued(aws, consumer) == ids_of([event for event in day if subscriptions.wants(consumer, event.type)])
+        assert queued(aws, consumer) == ids_of([event for event in day if subscriptions.is_relayed(consumer, event)])
 
     def test_what_it_relayed_it_does_not_relay_again(self, day: list[Event], aws: Cloud, clock: FakeClock) -> None:
         run_sweeper()

@@ -87,6 +87,10 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         Column("zone"),
         Column("postcodes", required=False, read=_words),
         *_ADDRESS,
+        Column("subcontractor", "subcontractor.name", required=False),
+        Column("subcontractor_street", "subcontractor.address.street", required=False),
+        Column("subcontractor_postcode", "subcontractor.address.postcode", required=False),
+        Column("subcontractor_town", "subcontractor.address.town", required=False),
     ),
     "carriers": (
         Column("carrier", "id"),

@@ -149,9 +149,16 @@ class TestCsv:
         )
 
         assert isinstance(depot, Depot)
-        assert (depot.postcodes, depot.address.country) == (("75015", "75116"), "FR")
+        assert (depot.postcodes, depot.address.country, depot.subcontractor) == (("75015", "75116"), "FR", None)
         assert isinstance(client, Client)
         assert client.products[0] == ClientProduct(product="8R", price_cents=495)
+
+    def test_a_subcontractor_has_a_name_and_a_town(self) -> None:
+        header = "depot;name;zone;postcode;town;subcontractor;subcontractor_postcode;subcontractor_town"
+        with pytest.raises(LineRefusal, match="address"):
+            read("depots", header, "75015A;Paris 15;Z1;75015;Paris;Coursiers;;")
+        with pytest.raises(LineRefusal, match="name"):
+            read("depots", header, "75015A;Paris 15;Z1;75015;Paris;;69002;Lyon")
 
     @pytest.mark.parametrize("header", ["", "zone", "zone;name;colour", "zone;zone;name", "BBB001;3181"])
     def test_a_header_that_does_not_fit_refuses_the_file(self, header: str) -> None:
@@ -194,7 +201,7 @@ class TestCsv:
 
 FULL_LINES = {
     "zones": "Z1;Nord",
-    "depots": "75015A;Lecourbe;Z1;75116;Rue;75015;Paris;BE",
+    "depots": "75015A;Lecourbe;Z1;75116;Rue;75015;Paris;BE;Coursiers;Quai;69002;Lyon",
     "carriers": "C1;Zoé;Martin;+33612345678;75015A;M1",
     "duties": "C1;2026-11-24;75015A;T12;06:30;13:00",
     "clients": "999999;Boutique;Rue;75015;Paris;BE;8R:495",

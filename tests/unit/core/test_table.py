@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from chalicelib.core import table
 from chalicelib.core.inbox import InboxRow
 from chalicelib.core.journal import EventIdRow
 from chalicelib.core.settings import physical_name
@@ -94,3 +101,41 @@ def test_no_keys_cost_no_call(aws: Cloud) -> None:
     with aws.counting() as calls:
         assert list(InboxRow.find_many([])) == []
     assert calls == {}
+
+
+class TestFoundTogether:
+    def test_rows_of_several_tables_are_one_call_and_what_is_not_there_is_none(self, aws: Cloud) -> None:
+        EventIdRow(id="e1", subject="item/1", fingerprint="f").save()
+        EventIdRow(id="e2", subject="item/2", fingerprint="f").save()
+        InboxRow(id="i", expires_at=datetime(2027, 1, 1, tzinfo=UTC)).save()
+        places = [(EventIdRow, "e1"), (EventIdRow, "e2"), (EventIdRow, "none"), (InboxRow, "i"), (InboxRow, "i")]
+
+        with dynamodb.sent("BatchGetItem") as calls:
+            rows = table.find_together(places)
+
+        assert len(calls) == 1
+        assert {request["ConsistentRead"] for request in calls[0]["RequestItems"].values()} == {True}
+        found = [EventIdRow.among(rows, key) for key in ("e1", "e2", "none")]
+        assert [row and row.subject for row in found] == ["item/1", "item/2", None]
+        assert InboxRow.among(rows, "i") is not None
+
+    def test_what_was_not_asked_for_is_no_row_that_is_not_there(self, aws: Cloud) -> None:
+        rows = table.find_together([(EventIdRow, "e1")])
+        with pytest.raises(KeyError):
+            EventIdRow.among(rows, "e2")
+
+    def test_what_dynamodb_leaves_over_is_asked_again(self, aws: Cloud) -> None:
+        for key in ("e1", "e2"):
+            EventIdRow(id=key, subject=key, fingerprint="f").save()
+        dispatch, name = shared_connection().dispatch, "facteo-test-event-ids"
+
+        def one_at_a_time(operation: str, asked: dict[str, Any]) -> Any:
+            first, *others = asked["RequestItems"][name]["Keys"]
+            answer = dispatch(operation, {"RequestItems": {name: asked["RequestItems"][name] | {"Keys": [first]}}})
+            left = {name: asked["RequestItems"][name] | {"Keys": others}}
+            return answer | {"UnprocessedKeys": left if others else {}}
+
+        with patch.object(shared_connection(), "dispatch", one_at_a_time):
+            rows = table.find_together([(EventIdRow, "e1"), (EventIdRow, "e2")])
+
+        assert [row and row.id for row in rows.values()] == ["e1", "e2"]

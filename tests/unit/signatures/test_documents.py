@@ -129,6 +129,15 @@ class TestProof:
         told = said(subcontractor=Party(name="Coursiers du Rhône", lines=("3 QUAI CLAUDE BERNARD",)))
         assert "Distribué pour son compte par Coursiers du Rhône 3 QUAI CLAUDE BERNARD" in told
 
+    @BOTH
+    def test_of_several_items_on_one_act_it_says_how_many(self, write: Write) -> None:
+        several = (REGISTERED, "RK987654321FR", "9V20524752032")
+        assert "Une même signature pour 3 envois remis ensemble." in said(write, items=several)
+        assert "RK 9876" not in said(write, items=several), "the others may be another sender's"
+        attested = a_proof_of(procedures.CARRIER_ATTESTATION, items=several[:2])
+        assert "Une même attestation pour 2 envois remis ensemble." in text_of(write(attested, URL))
+        assert "remis ensemble" not in said(write, items=(REGISTERED,))
+
     def test_a_withdrawal_says_when_it_was_presented(self) -> None:
         held = a_proof_of(procedures.WITHDRAWAL)
         assert "Date de présentation 21 novembre 2026" in text_of(documents.proof_of_delivery(held, URL))
@@ -247,6 +256,7 @@ class TestRoom:
                 provider=party,
                 subcontractor=party,
                 receiver=a_holder(last_name=name, first_name=name),
+                items=(REGISTERED,) * 50,
                 missing=tuple(Mention),
                 flags=(endless, *documents.FLAGS),
                 carrier=endless,
