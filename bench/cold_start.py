@@ -34,6 +34,7 @@ MODULES: Mapping[str, str] = {
 """Function → the module that Lambda imports for it."""
 
 RARE: Mapping[str, str] = {
+    "judging, first handing over": "chalicelib.judging.workers;chalicelib.signatures.judging",
     "despatch, first file (SFTP)": "chalicelib.connectors.tracking.workers;asyncssh",
     "api_handler, first staff token": "app;joserfc.jwt",
     "api_handler, first ticket": "app;segno",

@@ -21,6 +21,7 @@ from chalicelib.items.schemas import Capacity, HandedOver
 from chalicelib.items.service import scanned_subject
 from chalicelib.signatures import drawings, rules
 from chalicelib.signatures.schemas import Act, Drawing, DrawingReused, HandOver, SignedAct
+from chalicelib.signatures.terms import ALARM
 
 MAX_EVENT_BYTES = 2 * drawings.MAX_BYTES + 32 * 1024
 """Two drawings, the signed act, and what is around them."""
@@ -111,7 +112,7 @@ class HandOverEvidence(msgspec.Struct, frozen=True):
             drawings=tuple(sorted(name.removeprefix(_DRAWING) for name in owners)),
         )
         alarm = events.make(
-            rules.ALARM,
+            ALARM,
             rules.act_subject(first),
             body,
             actor=event.actor,

@@ -25,7 +25,6 @@ from chalicelib.core import clock, events, journal, keyring, settings
 from chalicelib.core.errors import ChangedMeanwhile
 from chalicelib.core.events import Event
 from chalicelib.core.keyring import DataKey, KeyGone
-from chalicelib.core.settings import Settings
 from chalicelib.core.transaction import UnitOfWork, retried, transaction
 from chalicelib.items import rules as item_rules
 from chalicelib.items import service as items
@@ -39,16 +38,7 @@ from chalicelib.signatures import assembly, procedures, rules
 from chalicelib.signatures.rules import DRAWING_REUSED, HAND_OVER_CORRECTED, NOT_IDENTIFIED, Case
 from chalicelib.signatures.schemas import DrawingReused, Judged, Mention, Party, Receiver, SignedAct
 from chalicelib.signatures.tables import ProofRow
-
-
-class ProviderSettings(Settings, frozen=True, kw_only=True):
-    """Who hands over (article 3): what stands on every proof."""
-
-    provider_name: str
-    provider_address: str
-    provider_phone: str
-    provider_email: str = ""
-
+from chalicelib.signatures.terms import ProviderSettings
 
 # --- when -----------------------------------------------------------------------------------------------
 
@@ -64,7 +54,7 @@ def judge(event: Event) -> None:
 def judge_again(fact: Event) -> None:
     """Judge those handings over of an item that lack something: it may be what this fact tells.
 
-    One query if the item was not handed over. A fact that comes half a year later is about another item of that number.
+    A fact that comes half a year later is about another item of that number.
     """
     for event in _handed_over(fact.subject):
         if fact.receivedat - event.happened_at <= SAME_LIFE:

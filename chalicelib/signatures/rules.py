@@ -31,7 +31,6 @@ from chalicelib.signatures import drawings, procedures
 from chalicelib.signatures.schemas import Act, Judged, Mention, Proof, SignedAct
 
 JUDGED: Final = "facteo.proof.judged"
-ALARM: Final = "facteo.proof.drawing-reused"
 
 LATEST_SYNC = timedelta(days=60)
 """A handset that says that it delivered longer ago than this has a wrong clock."""

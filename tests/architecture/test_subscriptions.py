@@ -11,7 +11,7 @@ from chalicelib.connectors.return_file import CODES
 from chalicelib.core.settings import Settings
 from chalicelib.items.schemas import EVENT_TYPES
 from chalicelib.judging.workers import JUDGES
-from chalicelib.signatures.rules import ALARM
+from chalicelib.signatures.terms import ALARM
 
 OTHER_TYPES = {"facteo.plan.changed", ALARM}
 

@@ -91,8 +91,7 @@ BUDGETS: Mapping[str, Budget] = {
         ),
     ),
     "chalicelib.judging.workers": Budget(
-        frozenset({"cryptography"}),
-        frozenset({"addresses", "attention", "items", "judging", "people", "signatures"}),
+        packages=frozenset({"items.event_types", "judging", "signatures.terms"}),
     ),
     "chalicelib.erasure.workers": Budget(
         frozenset({"cryptography"}),

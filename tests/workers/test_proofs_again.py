@@ -149,7 +149,7 @@ class TestLateFacts:
         fact = announced(item, deposit_slip="9")
         with aws.counting() as calls:
             assert deliver(judging, [fact]) == []
-        assert calls == {"Query": 1, "GetItem": 1}
+        assert calls == {"Query": 2, "GetItem": 1}
 
         assert judged(event)
 
