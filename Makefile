@@ -32,7 +32,7 @@ load: $(READY) ## A morning of 2,000 handsets in a minute, against a local cloud
 lint: $(READY) ## Formatting, lint rules and types
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy --strict chalicelib infra handset demo ops bench
+	@$(BIN)/mypy --strict chalicelib infra handset reader demo ops bench
 
 format: $(READY) ## Format the sources and repair what the linter can
 	@$(BIN)/ruff format .

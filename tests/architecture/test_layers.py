@@ -20,7 +20,7 @@ def test_every_folder_has_its_place_in_the_order() -> None:
     assert folders - {""} == set(layers.ORDER)
 
 
-@pytest.mark.parametrize("package", ["chalicelib", "handset", "infra", "demo"])
+@pytest.mark.parametrize("package", ["chalicelib", "handset", "reader", "infra", "demo"])
 def test_every_package_says_what_it_is_for(package: str) -> None:
     silent = [path for path in (ROOT / package).rglob("__init__.py") if not path.read_text().startswith('"""')]
     assert silent == []
