@@ -6,10 +6,10 @@ READY := .venv/.ready
 ASKED_AT := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test e2e bench load lint format openapi stage build preview deploy clean
+.PHONY: help run demo test e2e reliability bench load lint format openapi stage build preview deploy clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(READY) ## Run the whole back office here: local cloud, packaged stack, demo data; until Ctrl-C
 	@$(BIN)/python -m infra.run --asked-at $(ASKED_AT)
@@ -22,6 +22,9 @@ test: $(READY) ## The tests: in process, offline, in minutes
 
 e2e: $(READY) ## The tests of the deployed stack: a local cloud of their own, over HTTP and SFTP
 	@$(BIN)/python -m pytest tests/e2e
+
+reliability: $(READY) ## 10,000 simulated alerts with 30 % of everything failing, in five minutes
+	@$(BIN)/python -m tests.reliability $(RELIABILITY)
 
 bench: $(READY) ## What the code costs beside the same work done bare: cold starts and scans
 	@$(BIN)/python -m bench

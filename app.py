@@ -1,7 +1,8 @@
 """Composition only: one Chalice application and the features' blueprints.
 
-Workers are functions of their own, of whose modules Lambda imports each alone. Their blueprints are here for whoever
-makes the template; on Lambda this module is the API's, which need not load them.
+Workers are functions of their own, of whose modules Lambda imports each alone, and alerts have an API function of their
+own (`chalicelib.alerts.entry`). Their blueprints are here for whoever makes the template; on Lambda this module is that
+of the other API function, which need not load them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from chalice.app import Chalice
 
 from chalicelib.attention.routes import routes as attention_routes
 from chalicelib.connectors.importer.routes import routes as importer_routes
+from chalicelib.core.endpoint import SERVED_ELSEWHERE
 from chalicelib.fleet.routes import routes as fleet_routes
 from chalicelib.items.routes import routes as items_routes
 from chalicelib.people.routes import routes as people_routes
@@ -40,7 +42,11 @@ app = Chalice(app_name="facteo", debug=False)
 for blueprint in ROUTES:
     app.register_blueprint(blueprint)
 
-if "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    SERVED_ELSEWHERE.append("chalicelib.alerts.routes")
+else:
+    from chalicelib.alerts.routes import routes as alerts_routes
+    from chalicelib.alerts.workers import workers as alerts_workers
     from chalicelib.connectors.importer.workers import workers as importer_workers
     from chalicelib.connectors.relay.workers import workers as relay_workers
     from chalicelib.connectors.tracking.workers import workers as tracking_workers
@@ -49,6 +55,8 @@ if "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
     from chalicelib.rounds.workers import workers as rounds_workers
 
     for blueprint in (
+        alerts_routes,
+        alerts_workers,
         relay_workers,
         importer_workers,
         rounds_workers,

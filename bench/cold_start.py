@@ -21,6 +21,12 @@ API_BOUND, WORKER_BOUND = 1.6, 1.3
 
 MODULES: Mapping[str, str] = {
     "api_handler": "app",
+    "alerts_api": "chalicelib.alerts.entry",
+    "alert_events": "chalicelib.alerts.workers",
+    "alert_timers": "chalicelib.alerts.workers",
+    "alert_pages": "chalicelib.alerts.workers",
+    "alert_texts": "chalicelib.alerts.workers",
+    "alert_sweep": "chalicelib.alerts.workers",
     "relay": "chalicelib.connectors.relay.workers",
     "sweep": "chalicelib.connectors.relay.workers",
     "take_file": "chalicelib.connectors.importer.workers",
@@ -32,6 +38,9 @@ MODULES: Mapping[str, str] = {
     "erase": "chalicelib.erasure.workers",
 }
 """Function → the module that Lambda imports for it."""
+
+APIS = frozenset({"app", "chalicelib.alerts.entry"})
+"""Of these modules, those that serve HTTP."""
 
 RARE: Mapping[str, str] = {
     "judging, first handing over": "chalicelib.judging.workers;chalicelib.signatures.judging",
@@ -68,7 +77,7 @@ class Ratio(NamedTuple):
 def measure(folder: Path) -> list[Ratio]:
     """Each function beside the bare one, by turns; the ratio of the medians."""
     bare, ours = _unpacked_bare(folder), _unpacked(build.build("local", folder / "ours") / "deployment.zip", folder)
-    wanted = [(name, module, API_BOUND if module == "app" else WORKER_BOUND) for name, module in MODULES.items()]
+    wanted = [(name, module, API_BOUND if module in APIS else WORKER_BOUND) for name, module in MODULES.items()]
     rare = [(name, modules, None) for name, modules in RARE.items()]
     return [_compared(name, modules, bound, bare, ours) for name, modules, bound in [*wanted, *rare]]
 

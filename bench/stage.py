@@ -17,7 +17,7 @@ from chalicelib.core import aws, events
 from chalicelib.core.events import Event
 from chalicelib.core.table import Table
 
-QUEUES = ("inbox", "slices", "tracking", "sorting", "judging")
+QUEUES = ("inbox", "slices", "tracking", "sorting", "judging", "pages", "alert-timers", "alert-texts")
 BUCKET = "facteo-bench-inbox"
 
 stubbed: list[float] = []
@@ -57,7 +57,8 @@ def moto_cloud() -> Iterator[None]:
     ):
         for queue in QUEUES:
             url = aws.client("sqs").create_queue(QueueName=f"facteo-bench-{queue}")["QueueUrl"]
-            os.environ[f"FACTEO_{queue.upper()}_QUEUE"] = url
+            os.environ[f"FACTEO_{queue.upper().replace('-', '_')}_QUEUE"] = url
+        os.environ["FACTEO_ALERT_TOPIC"] = aws.client("sns").create_topic(Name="facteo-bench-alerts")["TopicArn"]
         aws.client("s3").create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": os.environ["AWS_DEFAULT_REGION"]}
         )
@@ -111,7 +112,10 @@ def messages(bodies: Sequence[str]) -> dict[str, Any]:
 
 
 def records(found: Sequence[Event]) -> dict[str, Any]:
-    rows = [{"SequenceNumber": str(n), "NewImage": {"event": {"S": body}}} for n, body in enumerate(bodies(found))]
+    rows = [
+        {"SequenceNumber": str(n), "Keys": {"subject": {"S": event.subject}}, "NewImage": {"event": {"S": body}}}
+        for n, (event, body) in enumerate(zip(found, bodies(found), strict=True))
+    ]
     return {"Records": [{"eventName": "INSERT", "dynamodb": row} for row in rows]}
 
 

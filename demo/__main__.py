@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
+import threading
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zlib import crc32
+from zoneinfo import ZoneInfo
 
-from demo import failures, seed, staff
+from demo import alerts, console, failures, pager, seed, staff
+from demo.console import Console
+from demo.pager import Page
 from handset import __main__ as handset
+from handset.client import Handset, NotEnrolled
 from handset.transport import Refused
 from infra.running import FOLDER, Run
 
@@ -37,6 +46,14 @@ def _run(running: Run, given: argparse.Namespace) -> int:
             _show(seed.wait_for_import(running, given.kind, given.file.name))
         case "handset":
             return _handset(running, given)
+        case "console":
+            _until_interrupted(lambda stopped: console.watch(Console(running, given.zone), stopped))
+        case "pager":
+            _until_interrupted(lambda stopped: _page(running, stopped))
+        case "text":
+            _text(running, given)
+        case _:
+            given.run(running, given)
     return 0
 
 
@@ -71,6 +88,40 @@ def _retire(running: Run, carrier: str) -> None:
     print(f"{device} is retired: it is refused from now on, until it is enrolled again.")
 
 
+def _until_interrupted(run: Callable[[threading.Event], None]) -> None:
+    """Run something until Ctrl-C, which it may not see before it is done."""
+    stopped = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    try:
+        run(stopped)
+    except KeyboardInterrupt:
+        stopped.set()
+
+
+def _page(running: Run, stopped: threading.Event) -> None:
+    with pager.serving(_show_page) as receiver, alerts.paged(running, receiver):
+        print(f"{receiver.url} is called by every alert of {alerts.ZONE} until Ctrl-C.", flush=True)
+        while not stopped.wait(1.0):
+            """Nothing to do but to be called."""
+
+
+def _show_page(page: Page) -> None:
+    step = f" (step {page.step})" if page.action == "trigger" else ""
+    print(f"{datetime.now(ZoneInfo('Europe/Paris')):%H:%M:%S}  {page.action}{step}: {page.summary}", flush=True)
+
+
+def _text(running: Run, given: argparse.Namespace) -> None:
+    """From a number that is made up for the carrier's handset."""
+    try:
+        device = Handset(FOLDER / "handsets" / given.carrier, running.connect_to).enrolment["device"]
+    except NotEnrolled:
+        raise SystemExit(f"{given.carrier} has no handset: 'bin/facteo handset enrol {given.carrier}'.") from None
+    number = f"+336{crc32(given.carrier.encode()) % 10**8:08}"
+    alerts.register_number(running, device, number)
+    alerts.text(running, number, given.text)
+    print(f"A text from {number} is on its way.")
+
+
 def _show_ticket(made: dict[str, Any]) -> None:
     """The content that the QR code says, and the code itself as a file to scan."""
     drawing = FOLDER / f"ticket-{made['ticket']}.svg"
@@ -100,7 +151,19 @@ def _parser() -> argparse.ArgumentParser:
     for command in (enrol, retire):
         command.add_argument("carrier")
     handset.add_actions(handset_actions, "carrier")
+    _add_alerts(commands)
     return parser
+
+
+def _add_alerts(commands: Any) -> None:
+    screen = commands.add_parser("console", help="a dispatcher's screen: the feed of a zone, until Ctrl-C")
+    screen.add_argument("--zone", default=alerts.ZONE)
+    commands.add_parser("pager", help="a pager that every alert of the demo's zone calls, until Ctrl-C")
+    text = commands.add_parser("text", help="CARRIER TEXT: an SMS from the carrier's handset comes in")
+    text.add_argument("carrier")
+    text.add_argument("text")
+    for name, run in alerts.add_commands(commands).items():
+        commands.choices[name].set_defaults(run=run)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from botocore.exceptions import ClientError
 
-from demo import staff
+from demo import alerts, staff
 from infra.running import Run, session
 
 DATA = Path(__file__).parent / "data"
@@ -31,7 +31,10 @@ ResultT = TypeVar("ResultT")
 
 
 def seed(running: Run) -> None:
-    """Load what is not there yet: users, people and places, the sorting plan, an item, and duties from today on."""
+    """Load what is not there yet: users, people and places, the sorting plan, an item, duties from today on.
+
+    The zone also gets a policy that says whom an SOS calls.
+    """
     staff.make_users(running)
     today = datetime.now(ZoneInfo("Europe/Paris")).date()
     files = [(kind, f"demo-{kind}.csv", (DATA / f"{kind}.csv").read_bytes()) for kind in KINDS]
@@ -42,6 +45,7 @@ def seed(running: Run) -> None:
             print(f"Importing {name} ...", flush=True)
             drop(running, kind, name, content)
             wait_for_import(running, kind, name)
+    alerts.seed_policy(running)
 
 
 def drop(running: Run, kind: str, name: str, content: bytes) -> None:

@@ -78,6 +78,15 @@ def system_token(running: Run) -> str:
 
 def call(running: Run, method: str, path: str, body: Any = None, *, bearer: str) -> Any:
     """Call the API with a token and give the answer's JSON. Raises urllib.error.HTTPError."""
+    return json.loads(_answer(running, method, path, body, bearer) or b"null")
+
+
+def read(running: Run, path: str, *, bearer: str) -> str:
+    """Get something with a token, as text. Raises urllib.error.HTTPError."""
+    return _answer(running, "GET", path, None, bearer).decode()
+
+
+def _answer(running: Run, method: str, path: str, body: Any, bearer: str) -> bytes:
     host = urllib.parse.urlsplit(running.url).netloc
     request = urllib.request.Request(
         f"http://{running.connect_to}{path}",
@@ -86,7 +95,7 @@ def call(running: Run, method: str, path: str, body: Any = None, *, bearer: str)
         method=method,
     )
     with urllib.request.urlopen(request) as answer:  # noqa: S310
-        return json.loads(answer.read() or b"null")
+        return bytes(answer.read())
 
 
 def ticket(running: Run, carrier: str) -> dict[str, Any]:

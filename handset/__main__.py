@@ -1,4 +1,4 @@
-"""The reference handset on the command line: `python -m handset --folder FOLDER enrol|round|scan|deliver|…|sync`."""
+"""The reference handset on the command line: `python -m handset --folder FOLDER enrol|round|scan|…|sync|sos|…`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from handset import sos_commands
 from handset.client import Handset, NotEnrolled
+from handset.sos import SelfTestUnanswered
+from handset.sos_commands import NoAlert
 from handset.transport import NoNetwork, Refused
 
 STEPS = ("taken-in-charge", "at-depot", "out-for-delivery", "presented")
@@ -43,6 +46,17 @@ class NotATicket(Exception):  # noqa: N818
     """What was given to enrol with is no ticket's content."""
 
 
+FAILURES: Mapping[type[Exception], str] = {
+    NotATicket: "This is not a ticket: give what its QR code says, JSON with 'url' and 'code'.",
+    NotEnrolled: "There is no enrolled handset in {}: enrol it first.",
+    NoAlert: "There is no alert that is not over: 'sos' raises one.",
+    SelfTestUnanswered: "{} Tell your depot before you go: the alert button may not be heard.",
+    NoNetwork: "Not now: {}. Nothing is lost: try again later.",
+    Refused: "{}",
+}
+"""What ends a command, and the sentence for it."""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns the exit status: 0, or 1 with the reason on standard error."""
     return run(_parser().parse_args(arguments))
@@ -55,14 +69,9 @@ def run(given: argparse.Namespace) -> int:
             _enrol(given)
         else:
             _act(Handset(given.folder, given.connect_to), given)
-    except NotATicket:
-        return _failed("This is not a ticket: give what its QR code says, JSON with 'url' and 'code'.")
-    except NotEnrolled as folder:
-        return _failed(f"There is no enrolled handset in {folder}: enrol it first.")
-    except NoNetwork as reason:
-        return _failed(f"Not now: {reason}. Nothing is lost: try again later.")
-    except Refused as refusal:
-        return _failed(str(refusal))
+    except tuple(FAILURES) as failure:
+        print(FAILURES[type(failure)].format(failure), file=sys.stderr)
+        return 1
     return 0
 
 
@@ -74,6 +83,7 @@ def add_actions(commands: Any, *before: str) -> None:
     for name, (_, field, values) in FACTS.items():
         told = f"record an event; {field} is one of {', '.join(values)}"
         _add(commands, name, told, {**first, "item": None, field: values})
+    sos_commands.add_actions(commands, *before)
 
 
 def enrolled(handset: Handset) -> str:
@@ -104,6 +114,8 @@ def _act(handset: Handset, given: argparse.Namespace) -> None:
         _show_commands(handset)
     elif given.action == "status":
         print(_waiting(handset))
+    elif given.action in sos_commands.ACTIONS:
+        sos_commands.act(handset, given)
     else:
         event_type, field, _ = FACTS[given.action]
         handset.record(event_type, given.item, **{field: getattr(given, field)})
@@ -159,11 +171,6 @@ def _add(commands: Any, name: str, told: str, arguments: Mapping[str, Sequence[s
     command = commands.add_parser(name, help=f"{listed}: {told}" if listed else told)
     for argument, values in arguments.items():
         command.add_argument(argument, metavar=argument, choices=values, help=", ".join(values or ()))
-
-
-def _failed(reason: str) -> int:
-    print(reason, file=sys.stderr)
-    return 1
 
 
 if __name__ == "__main__":

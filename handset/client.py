@@ -16,7 +16,7 @@ from handset import acts
 from handset.files import write_whole
 from handset.outbox import Event, Outbox
 from handset.signing import HandsetKey
-from handset.transport import Answer, NoNetwork, Transport, monotonic_milliseconds
+from handset.transport import TIMEOUT_SECONDS, Answer, NoNetwork, Transport, monotonic_milliseconds
 
 _ENVELOPE_BYTES = 1024
 """Room in a batch for what is around the events."""
@@ -55,13 +55,14 @@ class Handset:
     """A handset whose memory is a folder: its key, its enrolment, its round and its outbox.
 
     Take it up again from the same folder after it was killed: nothing that was done is lost. Each enrolment has a key
-    and an outbox of its own, and `enrolment.json` says which: the numbers of events begin anew with it.
+    and an outbox of its own, and `enrolment.json` says which: the numbers of events begin anew with it. `now` is its
+    own clock, whatever that says.
     """
 
     def __init__(
         self, folder: Path, connect_to: str = "", now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
-        self.folder, self._now = folder, now
+        self.folder, self.now = folder, now
         try:
             self.enrolment: dict[str, Any] = json.loads((folder / "enrolment.json").read_text())
         except FileNotFoundError as error:
@@ -161,7 +162,7 @@ class Handset:
         `earlier`, `presented_on`, `unable_to_sign`).
         """
         act = {
-            "id": new_id(self._now()),
+            "id": new_id(self.now()),
             "device": self.enrolment["device"],
             "procedure": procedure,
             "version": version,
@@ -169,7 +170,7 @@ class Handset:
             "nonce": acts.nonce(),
             "shown": acts.shown(text),
             "opened_at": opened_at.isoformat(),
-            "signed_at": self._now().isoformat(),
+            "signed_at": self.now().isoformat(),
             "receiver": receiver,
             "drawing": acts.name_of(drawing) if drawing else None,
             "carrier_drawing": acts.name_of(carrier_drawing) if carrier_drawing else None,
@@ -197,10 +198,17 @@ class Handset:
             through = waiting[-1]["sequence"]
         return synced
 
-    def call(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
-        """Send a signed request. Raises NoNetwork and Refused."""
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        timeout: float = TIMEOUT_SECONDS,
+    ) -> Answer:
+        """Send a signed request and wait so many seconds for its answer. Raises NoNetwork and Refused."""
         answer = self._transport.send(
-            method, path, body, key=self._key, key_id=self.enrolment["device"], headers=headers
+            method, path, body, key=self._key, key_id=self.enrolment["device"], headers=headers, timeout=timeout
         )
         self.commands_waiting = int(answer.headers.get("facteo-commands-waiting", "0"))
         return answer
@@ -213,11 +221,11 @@ class Handset:
         kept = self.round
         return {
             "specversion": "1.0",
-            "id": new_id(self._now()),
+            "id": new_id(self.now()),
             "source": self.enrolment["source"],
             "type": event_type,
             "subject": f"item/{item}",
-            "time": self._now().isoformat(),
+            "time": self.now().isoformat(),
             "datacontenttype": "application/json",
             "data": data,
             "sequence": sequence,
@@ -227,7 +235,7 @@ class Handset:
         }
 
     def _clock(self) -> dict[str, Any]:
-        return {"time": self._now().isoformat(), "monotonic": monotonic_milliseconds(), "boot": self._boot}
+        return {"time": self.now().isoformat(), "monotonic": monotonic_milliseconds(), "boot": self._boot}
 
 
 def _leave_former(folder: Path, source: str) -> GivenUp | None:

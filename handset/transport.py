@@ -14,7 +14,7 @@ from typing import Any
 
 from handset.signing import HandsetKey, Request, sign
 
-_TIMEOUT_SECONDS = 30
+TIMEOUT_SECONDS = 30
 _WITHOUT_BODY = {http.HTTPStatus.NO_CONTENT, http.HTTPStatus.NOT_MODIFIED}
 
 
@@ -65,23 +65,37 @@ class Transport:
         key: HandsetKey,
         key_id: str,
         headers: dict[str, str] | None = None,
+        timeout: float = TIMEOUT_SECONDS,
     ) -> Answer:
-        """Sign and send. A clock that is too far off is corrected by the server's word, once.
+        """Sign and send, and wait for the answer for `timeout` seconds. A clock that is too far off is corrected by the
+        server's word, once.
 
-        Raises NoNetwork, also for 429 and 5xx and for what the back office does not say (a captive portal's page),
-        or Refused for any other answer of 400 and more.
+        Raises NoNetwork, also for 5xx, for a 429 without a problem and for what the back office does not say (a captive
+        portal's page), or Refused for any other answer of 400 and more.
         """
-        answer = self._send_once(method, path, body, key=key, key_id=key_id, headers=headers or {})
+
+        def send() -> Answer:
+            return self._send_once(method, path, body, key=key, key_id=key_id, headers=headers or {}, timeout=timeout)
+
+        answer = send()
         server_time = answer.body.get("server_time") if isinstance(answer.body, dict) else None
         if answer.status == http.HTTPStatus.UNAUTHORIZED and server_time:
             self.clock_error = datetime.fromisoformat(server_time) - self._now()
-            answer = self._send_once(method, path, body, key=key, key_id=key_id, headers=headers or {})
+            answer = send()
         if answer.status >= http.HTTPStatus.BAD_REQUEST:
             raise Refused(answer.status, answer.body if isinstance(answer.body, dict) else {})
         return answer
 
     def _send_once(
-        self, method: str, path: str, body: Any, *, key: HandsetKey, key_id: str, headers: dict[str, str]
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        *,
+        key: HandsetKey,
+        key_id: str,
+        headers: dict[str, str],
+        timeout: float,
     ) -> Answer:
         raw = json.dumps(body).encode() if body is not None else b""
         request = Request(
@@ -92,12 +106,12 @@ class Transport:
             query_names=tuple(urllib.parse.parse_qs(urllib.parse.urlsplit(path).query, keep_blank_values=True)),
         )
         sign(request, key, key_id=key_id, created=self._now() + self.clock_error)
-        return self._exchange(request, path)
+        return self._exchange(request, path, timeout)
 
-    def _exchange(self, request: Request, path: str) -> Answer:
+    def _exchange(self, request: Request, path: str, timeout: float) -> Answer:
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
         try:
-            with closing(kind(self._connect_to, timeout=_TIMEOUT_SECONDS)) as connection:
+            with closing(kind(self._connect_to, timeout=timeout)) as connection:
                 connection.request(request.method, path, body=request.body or None, headers=request.headers)
                 response = connection.getresponse()
                 text = response.read()
@@ -110,7 +124,9 @@ class Transport:
 
 def _check(answer: Answer) -> None:
     """Raise NoNetwork unless the back office answered, and can take requests."""
-    if answer.status == http.HTTPStatus.TOO_MANY_REQUESTS or answer.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+    explained = isinstance(answer.body, dict) and "type" in answer.body
+    too_many = answer.status == http.HTTPStatus.TOO_MANY_REQUESTS and not explained
+    if too_many or answer.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
         asked = answer.headers.get("retry-after", "")
         raise NoNetwork(f"the back office answered {answer.status}", int(asked) if asked.isdecimal() else 0)
     told = isinstance(answer.body, dict) or answer.status in _WITHOUT_BODY

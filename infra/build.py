@@ -24,13 +24,25 @@ from typing import Any
 
 import yaml
 
-from infra import watch
+from infra import alerts_api, watch
 
 ROOT = Path(__file__).parent.parent
 CONFIGURATION = ROOT / ".chalice" / "config.json"
 TEMPLATE = ROOT / "infra" / "resources.yaml"
 
-SERVICES = ("dynamodb", "dynamodbstreams", "kms", "s3", "secretsmanager", "sqs", "sso", "sso-oidc", "sts")
+SERVICES = (
+    "dynamodb",
+    "dynamodbstreams",
+    "kms",
+    "s3",
+    "secretsmanager",
+    "sesv2",
+    "sns",
+    "sqs",
+    "sso",
+    "sso-oidc",
+    "sts",
+)
 """The AWS services whose botocore descriptions are packed; sts and sso are what finding credentials may need."""
 
 _PACKAGES = ROOT / ".chalice" / "deployments"
@@ -56,6 +68,7 @@ def build(stage: str, out: Path) -> Path:
         packaged = Path(folder) / "packaged"
         _package(stage, packaged, _as_json(TEMPLATE, Path(folder)))
         template = json.loads((packaged / "sam.json").read_text())
+        alerts_api.set_apart(template, stages[stage]["lambda_functions"][alerts_api.NAME], CONFIGURATION.parent)
         check(template)
         template["Resources"] |= watch.watched(template)
         out.mkdir(parents=True)

@@ -27,7 +27,8 @@ SEND = ("sqs:SendMessage",)
 class Grants(NamedTuple):
     """The rights of one function. Transactions are authorised by the rights of the items in them.
 
-    `indexes` are queried, as `<table>/<index>`: a right on a table is none on its indexes.
+    `indexes` are queried, as `<table>/<index>`: a right on a table is none on its indexes. `notifies` are topics;
+    `texts` go to any phone number, `mails` come from the stack's sender only.
     """
 
     tables: Mapping[str, Sequence[str]] = {}
@@ -39,9 +40,29 @@ class Grants(NamedTuple):
     signs: bool = False
     bucket: Mapping[str, Sequence[str]] = {}
     secrets: Sequence[str] = ()
+    notifies: Sequence[str] = ()
+    texts: bool = False
+    mails: bool = False
+    pushes: bool = False
+    registers_pushes: bool = False
 
 
 _APPEND = {"journal": (PUT,), "event-ids": (PUT,)}
+
+_PUSH_APPLICATION, _PUSH_ENDPOINTS = "app/GCM/facteo-${Stage}", "endpoint/GCM/facteo-${Stage}/*"
+
+_TICKS = Grants(
+    tables={
+        **_APPEND,
+        "keyring": (GET, BATCH_GET),
+        "people": (GET,),
+        "alerts": (GET, BATCH_GET, PUT),
+        "alert-lines": (QUERY, PUT, DELETE),
+    },
+    queues={"pages": SEND, "alert-timers": SEND},
+    opens=True,
+)
+"""What whoever works off what is due for an alert may do."""
 
 GRANTS: Mapping[str, Grants] = {
     "api_handler": Grants(
@@ -64,6 +85,47 @@ GRANTS: Mapping[str, Grants] = {
         seals=True,
         opens=True,
         signs=True,
+    ),
+    "alerts_api": Grants(
+        tables={
+            **_APPEND,
+            "journal": (QUERY, PUT),
+            "keyring": (GET, BATCH_GET, PUT),
+            "access": (GET, BATCH_GET),
+            "people": (GET,),
+            "alerts": (GET, BATCH_GET, PUT, DELETE),
+            "alert-lines": (QUERY, PUT, DELETE),
+        },
+        seals=True,
+        opens=True,
+        registers_pushes=True,
+    ),
+    "alert_events": _TICKS._replace(queues={**_TICKS.queues, "alert-failures": SEND}, reads_stream=True),
+    "alert_timers": _TICKS._replace(queues={**_TICKS.queues, "alert-timers": (*RECEIVE, *SEND)}),
+    "alert_sweep": _TICKS._replace(indexes=("alerts/by-due",)),
+    "alert_pages": _TICKS._replace(
+        tables={
+            **_APPEND,
+            "keyring": (GET, BATCH_GET),
+            "alerts": (GET, BATCH_GET, PUT, CHECK),
+            "alert-lines": (GET, QUERY, PUT),
+        },
+        queues={**_TICKS.queues, "pages": (*RECEIVE, *SEND)},
+        notifies=("alerts",),
+        texts=True,
+        mails=True,
+        pushes=True,
+    ),
+    "alert_texts": Grants(
+        tables={
+            **_APPEND,
+            "keyring": (GET, BATCH_GET, PUT),
+            "access": (GET,),
+            "alerts": (GET, PUT),
+        },
+        queues={"alert-texts": RECEIVE},
+        seals=True,
+        opens=True,
     ),
     "relay": Grants(
         tables={"inbox": (BATCH_WRITE,)},
@@ -172,7 +234,7 @@ def _statements(grants: Grants) -> list[dict[str, Any]]:
             "dynamodb:ListStreams",
         )
         statements.append(_allow(reading, _arn("dynamodb", "table/facteo-${Stage}-journal/stream/*")))
-    return statements + _key_statements(grants)
+    return statements + _key_statements(grants) + _channel_statements(grants)
 
 
 def _key_statements(grants: Grants) -> list[dict[str, Any]]:
@@ -182,6 +244,24 @@ def _key_statements(grants: Grants) -> list[dict[str, Any]]:
         ("kms:GetPublicKey", "kms:Sign"): ("SigningKey", grants.signs),
     }
     return [_allow(actions, {"Fn::GetAtt": [key, "Arn"]}) for actions, (key, used) in uses.items() if used]
+
+
+def _channel_statements(grants: Grants) -> list[dict[str, Any]]:
+    """By which people are called. A phone number has no ARN: whatever is no topic or endpoint of SNS is one."""
+    topics = [_arn("sns", f"facteo-${{Stage}}-{name}") for name in grants.notifies]
+    statements = [_allow(("sns:Publish",), topic) for topic in topics]
+    if grants.pushes:
+        statements.append(_allow(("sns:Publish",), _arn("sns", _PUSH_ENDPOINTS)))
+    if grants.texts:
+        others = [_sub("arn:${AWS::Partition}:sns:*:*:*")]
+        statements.append({"Effect": "Allow", "Action": ["sns:Publish"], "NotResource": others})
+    if grants.mails:
+        ours = {"Condition": {"StringEquals": {"ses:FromAddress": {"Ref": "MailFrom"}}}}
+        statements.append({**_allow(("ses:SendEmail",), _arn("ses", "identity/*")), **ours})
+    if grants.registers_pushes:
+        statements.append(_allow(("sns:CreatePlatformEndpoint",), _arn("sns", _PUSH_APPLICATION)))
+        statements.append(_allow(("sns:SetEndpointAttributes",), _arn("sns", _PUSH_ENDPOINTS)))
+    return statements
 
 
 def _logs(function: str) -> list[dict[str, Any]]:

@@ -82,6 +82,7 @@ def _deployed(cloud: LocalCloud, built: Path, sftp_root: Path) -> Run:
         user_pool=outputs["UserPool"],
         staff_client=outputs["StaffClient"],
         tracking_client=outputs["TrackingClient"],
+        texts_topic=outputs["TextsTopic"],
         sftp_root=str(sftp_root),
     )
 

@@ -31,6 +31,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     user_pool: str
     staff_client: str
     tracking_client: str
+    texts_topic: str
     sftp_root: str
 
     @classmethod

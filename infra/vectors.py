@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from handset.signing import HandsetKey
-from infra import vectors_acts, vectors_barcodes, vectors_events
+from infra import vectors_acts, vectors_barcodes, vectors_events, vectors_texts
 from infra.build import ROOT
 from infra.vectors_events import DEVICE, NOW, OTHER_DEVICE
 
@@ -161,6 +161,7 @@ def text() -> str:
         "signatures": [*_good(), *_bad()],
         "barcodes": vectors_barcodes.barcodes(),
         "acts": vectors_acts.acts(signed_raw, HandsetKey(KEYS["handset"]).public_jwk),
+        "texts": vectors_texts.texts(),
         "batches": vectors_events.malformed(),
         "events": vectors_events.single(),
         "sync": vectors_events.steps(),

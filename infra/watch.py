@@ -25,7 +25,7 @@ DEAD: Final = ("DeadLetters", "Failures")
 
 
 class Alarm(NamedTuple):
-    """An alarm: it rises when the metric's statistic is above the threshold in each of some periods.
+    """An alarm: it rises when the metric's statistic is above the threshold in each of some periods, or `below` it.
 
     `silence` says what no data at all means: `notBreaching` for counts of bad things, `breaching` for a heartbeat.
     """
@@ -40,6 +40,7 @@ class Alarm(NamedTuple):
     seconds: int = 5 * MINUTES
     periods: int = 1
     silence: str = "notBreaching"
+    below: bool = False
 
 
 SINGLE: Final = (
@@ -84,6 +85,38 @@ SINGLE: Final = (
 )
 """What there is one of."""
 
+SOS: Final = (
+    # Six times a minute while it runs.
+    Alarm(
+        "AlertSweeperSilent",
+        "the-alert-sweeper-is-silent",
+        "AlertSweeperRan",
+        1,
+        OURS,
+        seconds=MINUTES,
+        periods=3,
+        silence="breaching",
+        below=True,
+    ),
+    Alarm("AlertStepLate", "a-step-of-an-alert-was-late", "AlertStepLate", 15, OURS, {}, "Maximum", MINUTES),
+    Alarm("AlertFeedBehind", "the-alert-feed-is-behind", "FeedDelay", 15, OURS, {}, "Maximum", MINUTES),
+    Alarm(
+        "AlertEventsBehind",
+        "alert-events-are-behind",
+        "IteratorAge",
+        15 * 1000,
+        "AWS/Lambda",
+        {"Ref": "AlertEvents"},
+        "Maximum",
+        MINUTES,
+    ),
+    Alarm("AlertPagesFailed", "pages-fail", "PagesFailed", 0, OURS, seconds=MINUTES),
+    Alarm("AlertPagesUnknown", "pages-fail", "PagesUnknown", 0, OURS, seconds=MINUTES),
+    Alarm("AlertPolicyUnreadable", "a-policy-cannot-be-read", "PolicyUnreadable", 0, OURS, seconds=MINUTES),
+    Alarm("AlertsWithoutKey", "alerts-without-a-key", "AlertsWithoutKey", 0, OURS, seconds=MINUTES),
+)
+"""Of the alerts: somebody is in danger, and every minute counts."""
+
 EACH_FUNCTION: Final = (
     # In each of three periods as long as between its runs, if it runs by the clock: see `_between_runs`.
     Alarm("Errors", "a-function-fails", "Errors", 0, "AWS/Lambda", periods=3),
@@ -96,6 +129,23 @@ EACH_CONSUMER: Final = (
 )
 EACH_QUEUE: Final = (Alarm("Old", "a-queue-is-behind", OLDEST, 15 * MINUTES, "AWS/SQS", statistic="Maximum"),)
 EACH_DEAD_QUEUE: Final = (Alarm("NotEmpty", "dead-letters", WAITING, 0, "AWS/SQS", statistic="Maximum"),)
+
+URGENT: Final = ("Alert", "Pages")
+"""How the logical names begin of what alerts hang on: its first failure wakes somebody."""
+EACH_URGENT_FUNCTION: Final = (
+    Alarm("Errors", "an-alert-function-fails", "Errors", 0, "AWS/Lambda", seconds=MINUTES),
+    Alarm("Throttled", "an-alert-function-fails", "Throttles", 0, "AWS/Lambda", seconds=MINUTES),
+)
+EACH_URGENT_CONSUMER: Final = (
+    # Their queues hide a message for two minutes.
+    Alarm("MessagesFailed", "an-alert-function-fails", "MessagesFailed", 0, OURS, seconds=2 * MINUTES, periods=2),
+)
+EACH_URGENT_QUEUE: Final = (
+    Alarm("Old", "pages-or-texts-wait", OLDEST, 30, "AWS/SQS", statistic="Maximum", seconds=MINUTES),
+)
+EACH_URGENT_DEAD_QUEUE: Final = tuple(alarm._replace(seconds=MINUTES) for alarm in EACH_DEAD_QUEUE)
+TIMERS: Final = "AlertTimersQueue"
+"""Its messages wait for a quarter of an hour by themselves. Whether a step was late, `AlertStepLate` says."""
 
 
 def watched(template: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,19 +161,29 @@ def watched(template: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _alarms(resources: Mapping[str, Any]) -> Iterator[Alarm]:
-    for alarm in SINGLE:
+    for alarm in (*SINGLE, *SOS):
         ref = alarm.dimensions.get("Ref")
         yield alarm._replace(dimensions={"FunctionName": {"Ref": ref}}) if ref else alarm
     for logical in _of_type(resources, FUNCTION):
         seconds = _between_runs(resources[logical])
-        for alarm in EACH_FUNCTION:
+        for alarm in EACH_URGENT_FUNCTION if logical.startswith(URGENT) else EACH_FUNCTION:
             timed = alarm._replace(seconds=max(alarm.seconds, seconds))
             yield _of(timed, logical, {"FunctionName": {"Ref": logical}})
     for logical, worker in _consumers(resources).items():
-        yield from (_of(alarm, logical, {"stage": {"Ref": "Stage"}, "worker": worker}) for alarm in EACH_CONSUMER)
+        of_consumer = EACH_URGENT_CONSUMER if logical.startswith(URGENT) else EACH_CONSUMER
+        yield from (_of(alarm, logical, {"stage": {"Ref": "Stage"}, "worker": worker}) for alarm in of_consumer)
     for logical in _of_type(resources, QUEUE):
-        each = EACH_DEAD_QUEUE if logical.endswith(DEAD) else EACH_QUEUE
-        yield from (_of(alarm, logical, {"QueueName": {"Fn::GetAtt": [logical, "QueueName"]}}) for alarm in each)
+        dimensions = {"QueueName": {"Fn::GetAtt": [logical, "QueueName"]}}
+        yield from (_of(alarm, logical, dimensions) for alarm in _of_queue(logical))
+
+
+def _of_queue(logical: str) -> Sequence[Alarm]:
+    urgent = logical.startswith(URGENT)
+    if logical.endswith(DEAD):
+        return EACH_URGENT_DEAD_QUEUE if urgent else EACH_DEAD_QUEUE
+    if logical == TIMERS:
+        return [alarm._replace(threshold=2 * alarm.threshold) for alarm in EACH_QUEUE]
+    return EACH_URGENT_QUEUE if urgent else EACH_QUEUE
 
 
 def _consumers(resources: Mapping[str, Any]) -> dict[str, str]:
@@ -164,7 +224,7 @@ def _alarm(alarm: Alarm) -> dict[str, Any]:
             "Period": alarm.seconds,
             "EvaluationPeriods": alarm.periods,
             "Threshold": alarm.threshold,
-            "ComparisonOperator": "GreaterThanThreshold",
+            "ComparisonOperator": "LessThanThreshold" if alarm.below else "GreaterThanThreshold",
             "TreatMissingData": alarm.silence,
             "AlarmActions": [{"Ref": "AlarmTopic"}],
             "OKActions": [{"Ref": "AlarmTopic"}],
@@ -184,6 +244,17 @@ def _dashboard(resources: Mapping[str, Any]) -> dict[str, Any]:
         ("Duration (ms, p99)", [["AWS/Lambda", "Duration", *one] for one in by_name], "p99"),
         ("Age of the oldest message (s)", [["AWS/SQS", OLDEST, *one] for one in by_queue], "Maximum"),
         ("Messages that wait", [["AWS/SQS", WAITING, *one] for one in by_queue], "Maximum"),
+        (
+            "Alerts: steps and the feed late (s)",
+            [[OURS, name, *by_stage] for name in ("AlertStepLate", "FeedDelay")],
+            "Maximum",
+        ),
+        (
+            "Alerts: the events' delay (ms)",
+            [["AWS/Lambda", "IteratorAge", "FunctionName", "${AlertEvents}"]],
+            "Maximum",
+        ),
+        ("Alerts: pages", [[OURS, name, *by_stage] for name in ("PagesFailed", "PagesUnknown")], "Sum"),
         ("The relay's delay (ms)", [["AWS/Lambda", "IteratorAge", "FunctionName", "${Relay}"]], "Maximum"),
         ("Behind (s)", [[OURS, name, *by_stage] for name in ("SweeperBehind", "ErasureBehind")], "Maximum"),
         (

@@ -16,6 +16,7 @@ os.environ |= {
     "FACTEO_ATTESTATION_SIGNERS": "00" * 32,
     "FACTEO_OIDC_ISSUER": "https://login.facteo.test",
     "FACTEO_OIDC_AUDIENCE": "staff-web tracking-site",
+    "FACTEO_MAIL_FROM": "alerts@facteo.test",
     "FACTEO_PROVIDER_NAME": "La Poste",
     "FACTEO_PROVIDER_ADDRESS": "9 rue du Colonel Pierre Avia, 75015 Paris",
     "FACTEO_PROVIDER_PHONE": "3631",
@@ -23,4 +24,4 @@ os.environ |= {
     "POWERTOOLS_METRICS_NAMESPACE": "Facteo",
 }
 
-pytest_plugins = ["tests.support.figures", "tests.support.fixtures", "tests.support.fleet", "tests.support.rights_used"]
+pytest_plugins = [f"tests.support.{name}" for name in ("alerts", "figures", "fixtures", "fleet", "rights_used")]

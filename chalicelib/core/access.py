@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import ClassVar, Protocol
 
 import msgspec
@@ -83,13 +84,17 @@ class AccessRow(Table):
 
 
 class Handset(Principal, frozen=True, kw_only=True):
-    """An enrolled handset in the hands of its carrier. `row` is what was read to let it in, `beside` what beside it."""
+    """An enrolled handset in the hands of its carrier. `row` is what was read to let it in, `beside` what beside it.
+
+    `signed_at` is when it signed the request, by its own clock, to the second.
+    """
 
     device: str
     generation: int
     carrier: str
     depot: str
     state: DeviceState
+    signed_at: datetime
     row: AccessRow
     beside: Rows = msgspec.field(default_factory=dict)
 
@@ -112,7 +117,10 @@ class Rule(Protocol):
 
     scheme: ClassVar[str]
     settings: ClassVar[type[Settings]]
-    problems: ClassVar[tuple[type[Problem], ...]]
+
+    @property
+    def problems(self) -> tuple[type[Problem], ...]:
+        """What it may refuse a caller with."""
 
     @property
     def told(self) -> str:
@@ -125,20 +133,29 @@ class Rule(Protocol):
 class handset(msgspec.Struct, frozen=True, kw_only=True):  # noqa: N801 - reads as a word in declarations
     """An enrolled handset, its request signed with its key. `blocked_too`: quarantined and wiping ones as well.
 
+    `any_clock`: whenever it was signed. A request that was caught can then be sent again at any time: only for what
+    does nothing when it comes twice.
+
     `beside` names the rows that the endpoint will need, as far as the call says: they are read together with what lets
     the handset in, in one DynamoDB call, and told to nobody before its signature is verified.
     """
 
     scheme: ClassVar[str] = "handsetSignature"
     settings: ClassVar[type[Settings]] = SignatureSettings
-    problems: ClassVar[tuple[type[Problem], ...]] = (IdentityRequired, ClockSkewed, DeviceBlocked)
     blocked_too: bool = False
+    any_clock: bool = False
     beside: Callable[[Call], Sequence[Place]] | None = None
 
     @property
+    def problems(self) -> tuple[type[Problem], ...]:
+        """A clock is no problem where any will do."""
+        return (IdentityRequired, DeviceBlocked) if self.any_clock else (IdentityRequired, ClockSkewed, DeviceBlocked)
+
+    @property
     def told(self) -> str:
-        """Enrolled handsets, or all but retired ones."""
-        return "For handsets, blocked ones too." if self.blocked_too else "For enrolled handsets."
+        """Enrolled handsets, or all but retired ones, and whether their clock matters."""
+        who = "For handsets, blocked ones too." if self.blocked_too else "For enrolled handsets."
+        return f"{who} Whatever their clock says." if self.any_clock else who
 
     def admit(self, call: Call) -> Handset:
         """One consistent read: what was revoked a moment ago is refused now."""
@@ -152,10 +169,10 @@ class handset(msgspec.Struct, frozen=True, kw_only=True):  # noqa: N801 - reads 
             found.append((row, others))
             return msgspec.json.decode(row.key, type=PublicKey)
 
-        http_signatures.verify(call, key_of)
-        return self._let_in(*found[0])
+        signed_at = http_signatures.verify(call, key_of, any_clock=self.any_clock)
+        return self._let_in(*found[0], signed_at)
 
-    def _let_in(self, row: AccessRow, beside: Rows) -> Handset:
+    def _let_in(self, row: AccessRow, beside: Rows, signed_at: datetime) -> Handset:
         state = DeviceState(row.state)
         if state is DeviceState.RETIRED:
             raise DeviceBlocked("This handset is retired. Enrol it again.", state=state.value)
@@ -166,6 +183,7 @@ class handset(msgspec.Struct, frozen=True, kw_only=True):  # noqa: N801 - reads 
             carrier=row.carrier,
             depot=row.depot,
             state=state,
+            signed_at=signed_at,
             row=row,
             beside=beside,
         )

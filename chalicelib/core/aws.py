@@ -11,6 +11,7 @@ import botocore.session
 _CONFIG = botocore.config.Config(
     connect_timeout=1, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}
 )
+_ONCE = botocore.config.Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 1})
 
 
 @functools.cache
@@ -30,7 +31,17 @@ def client(service: str) -> Any:
     return session().create_client(service, config=_CONFIG)
 
 
+@functools.cache
+def call_once(service: str) -> Any:
+    """The process's client for a service that tells no repeats, for example `call_once("sns")`: it never tries again.
+
+    A call that was cut may have had its effect: only who calls can say whether a second one would be worse than none.
+    """
+    return session().create_client(service, config=_ONCE)
+
+
 def reset() -> None:
     """Forget session and clients, so that a test starts from new ones."""
     session.cache_clear()
     client.cache_clear()
+    call_once.cache_clear()

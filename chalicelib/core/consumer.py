@@ -24,6 +24,8 @@ UNSET_ARN = "arn:aws:sqs:eu-west-3:000000000000:"
 """Event sources are named in infra/resources.yaml, which replaces these."""
 
 SETTINGS_OF_FUNCTIONS: dict[str, type[Settings]] = {}
+SUBJECTS_OF_STREAMS: dict[str, str] = {}
+"""Handler of the journal's stream → how the subjects begin whose events it takes; empty for all."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,15 +63,22 @@ def queue(
     return declare
 
 
-def stream(workers: Blueprint, *, batch_size: int, settings: type[Settings] = Settings) -> Callable[[Handler], Handler]:
-    """Declare a handler of the journal's stream; a message's body is the event's JSON."""
+def stream(
+    workers: Blueprint, *, batch_size: int, subjects: str = "", settings: type[Settings] = Settings
+) -> Callable[[Handler], Handler]:
+    """Declare a handler of the journal's stream; a message's body is the event's JSON.
+
+    It takes the events whose subject begins with `subjects`. The filter of its mapping in infra/resources.yaml says the
+    same, so that it is not called for others; DynamoDB lets two mappings at once read a stream, and no more.
+    """
 
     def declare(handler: Handler) -> Handler:
         SETTINGS_OF_FUNCTIONS[handler.__name__] = settings
+        SUBJECTS_OF_STREAMS[handler.__name__] = subjects
 
         @functools.wraps(handler)
         def handle(event: Any) -> BatchResult:
-            return _handle_batch(handler, settings, _stream_messages(event.to_dict()))
+            return _handle_batch(handler, settings, _stream_messages(event.to_dict(), subjects))
 
         return workers.on_dynamodb_record(  # type: ignore[no-any-return]
             stream_arn=UNSET_ARN + "journal",
@@ -154,11 +163,12 @@ def _queue_messages(event: Mapping[str, Any]) -> list[Message]:
     ]
 
 
-def _stream_messages(event: Mapping[str, Any]) -> list[Message]:
+def _stream_messages(event: Mapping[str, Any], subjects: str) -> list[Message]:
+    written = [record["dynamodb"] for record in event["Records"] if "NewImage" in record["dynamodb"]]
     return [
-        _recorded(record["dynamodb"]["SequenceNumber"], record["dynamodb"]["NewImage"]["event"]["S"])
-        for record in event["Records"]
-        if "NewImage" in record["dynamodb"]
+        _recorded(row["SequenceNumber"], row["NewImage"]["event"]["S"])
+        for row in written
+        if not subjects or row["Keys"]["subject"]["S"].startswith(subjects)
     ]
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar, get_type_hints
 
@@ -14,7 +15,7 @@ from chalice.app import Blueprint, Response
 from chalicelib.core import call as calls
 from chalicelib.core import settings as settings_of
 from chalicelib.core import telemetry
-from chalicelib.core.access import Rule
+from chalicelib.core.access import Rule, handset
 from chalicelib.core.call import Call
 from chalicelib.core.callers import Principal
 from chalicelib.core.errors import (
@@ -27,6 +28,7 @@ from chalicelib.core.errors import (
     RequestInvalid,
     Unavailable,
 )
+from chalicelib.core.salvage import require_salvageable, salvaged
 from chalicelib.core.schemas import Schema
 from chalicelib.core.settings import Settings
 
@@ -75,6 +77,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     answers: Mapping[int, str]
     media: tuple[str, ...]
     cache: str
+    salvages: bool
 
     @property
     def request(self) -> type[Schema] | None:
@@ -93,8 +96,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def signed(self) -> bool:
-        """Whether its requests carry a signature: only those have a clock."""
-        return ClockSkewed in self.all_problems
+        """Whether its requests carry a signature: those of handsets, and what else has a clock."""
+        return self.allow.scheme == handset.scheme or ClockSkewed in self.problems
 
     @property
     def tagged(self) -> bool:
@@ -109,13 +112,17 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def all_problems(self) -> tuple[type[Problem], ...]:
         """Every problem that this endpoint may answer with."""
-        own = (RequestInvalid, BodyTooLarge, MediaTypeUnsupported) if self.request else (RequestInvalid,)
+        judged = self.request and not self.salvages
+        own = (RequestInvalid, BodyTooLarge, MediaTypeUnsupported) if judged else (RequestInvalid,)
         of_path = (NotFound,) if self.path_names else ()
         return tuple(dict.fromkeys((*own, *of_path, *self.allow.problems, *self.problems, *ANYWHERE)))
 
 
 REGISTRY: dict[tuple[str, str], Endpoint] = {}
 """Every endpoint that was declared, by method and path."""
+
+SERVED_ELSEWHERE: list[str] = []
+"""Modules that declare endpoints which another function serves: see `every_endpoint`."""
 
 
 def endpoint(
@@ -131,6 +138,7 @@ def endpoint(
     answers: Mapping[int, str] | None = None,
     media: Sequence[str] = (JSON,),
     cache: str = NO_STORE,
+    salvages: bool = False,
 ) -> Callable[[ViewT], ViewT]:
     """Declare a view as the endpoint `route` (`"POST /v1/events"`).
 
@@ -139,7 +147,8 @@ def endpoint(
     Answer, or None for 204, and raises Problems, those in `problems` among others. Of an Answer, `returns` names the
     body's struct, `answers` the other statuses that it may have, each with what it means (304: it has an ETag), and
     `media` the media types. `cache` is the Cache-Control of what is no problem. `settings` are those that it needs
-    besides its rule's; all are checked before the first answer.
+    besides its rule's; all are checked before the first answer. With `salvages` no body is a reason to refuse: what can
+    be read of it is taken, whatever its Content-Type and length, and its struct's field `incomplete` says so.
     """
     method, path = route.split(" ")
 
@@ -160,7 +169,10 @@ def endpoint(
             answers=answers or {},
             media=tuple(media),
             cache=cache,
+            salvages=salvages,
         )
+        if salvages:
+            require_salvageable(hints["request"])
         REGISTRY[method, path] = declared
 
         @functools.wraps(view)
@@ -172,6 +184,13 @@ def endpoint(
         return view
 
     return declare
+
+
+def every_endpoint() -> Collection[Endpoint]:
+    """The endpoints of the whole API. Those that another function serves are loaded for that, and not served here."""
+    for module in SERVED_ELSEWHERE:
+        importlib.import_module(module)
+    return REGISTRY.values()
 
 
 def _respond(declared: Endpoint, request: Any, path_parameters: dict[str, str]) -> Response:
@@ -236,6 +255,8 @@ def _arguments(declared: Endpoint, call: Call, who: Principal | None) -> dict[st
 
 
 def _body(declared: Endpoint, call: Call) -> Any:
+    if declared.salvages and declared.request:
+        return salvaged(call.body, declared.request)
     if len(call.body) > declared.body_limit:
         raise BodyTooLarge(f"Send at most {declared.body_limit} bytes.", limit=declared.body_limit)
     if call.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:

@@ -27,6 +27,8 @@ from chalicelib.core.public_keys import PublicKey
 from chalicelib.core.settings import Settings
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
+LAST_MOMENT = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp())
+"""In seconds of Unix. What a clock that is set beyond it says, or before 1970, counts as the end of the calendar."""
 MAX_HEADER = 4096
 """Ours have some hundred characters; what is longer is not parsed."""
 _HEADERS = ("signature", "signature-input", "content-digest")
@@ -40,9 +42,10 @@ class SignatureSettings(Settings, frozen=True, kw_only=True):
 
 
 class _Verifier(HTTPMessageVerifier):
-    """The library looks at the machine's clock; ours is checked below, so its tolerance is opened wide."""
+    """The library looks at the machine's clock; what the signature says of its time is held against ours, below."""
 
-    max_clock_skew = timedelta(days=365 * 50)
+    def validate_created_and_expires(self, sig_input: Any, max_age: timedelta | None = None) -> None:
+        """Nothing: see `_check_clock`."""
 
 
 class _OneKey(HTTPSignatureKeyResolver):
@@ -70,11 +73,11 @@ class _Message(msgspec.Struct):
     headers: dict[str, str]
 
 
-def verify(call: Call, find_key: Callable[[str], PublicKey | None]) -> None:
-    """Check the signature of a call with the key that `find_key` gives for its `keyid`.
+def verify(call: Call, find_key: Callable[[str], PublicKey | None], *, any_clock: bool = False) -> datetime:
+    """Check the signature of a call with the key that `find_key` gives for its `keyid`; when it was `created`.
 
-    Raises IdentityRequired for a signature that is missing, wrong or covers too little, and ClockSkewed (with
-    our time) when `created` is more than 5 minutes from now.
+    Raises IdentityRequired for a signature that is missing, wrong, covers too little or has expired, and ClockSkewed
+    (with our time) when `created` is more than 5 minutes from now. With `any_clock` the signature may be of any time.
     """
     if any(len(call.headers.get(name, "")) > MAX_HEADER for name in _HEADERS):
         raise _refused(f"a header of it is longer than {MAX_HEADER} characters")
@@ -89,7 +92,10 @@ def verify(call: Call, find_key: Callable[[str], PublicKey | None]) -> None:
     parameters = results[0].parameters
     if "created" not in parameters or "nonce" not in parameters:
         raise _refused("created and nonce must be among its parameters")
-    _check_clock(parameters)
+    created = _moment(int(parameters["created"]))
+    if not any_clock:
+        _check_clock(created, parameters)
+    return created
 
 
 def _message(call: Call) -> _Message:
@@ -107,9 +113,13 @@ def _required(call: Call) -> list[str]:
     return [*COVERED, *parameters, *(["content-digest"] if call.body else [])]
 
 
-def _check_clock(parameters: Mapping[str, Any]) -> None:
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(min(max(seconds, 0), LAST_MOMENT), UTC)
+
+
+def _check_clock(created: datetime, parameters: Mapping[str, Any]) -> None:
     now = clock.now()
-    if abs(datetime.fromtimestamp(parameters["created"], UTC) - now) > CLOCK_TOLERANCE:
+    if abs(created - now) > CLOCK_TOLERANCE:
         raise ClockSkewed("Correct the clock by server_time, sign again and send again.", server_time=clock.stamp(now))
     if parameters.get("expires", math.inf) < now.timestamp():
         raise _refused("it has expired")

@@ -6,7 +6,7 @@ The shapes are JSON Schema 2020-12 (msgspec makes it), problems are RFC 9457.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
@@ -103,6 +103,9 @@ _SIGNED: Final = (
     ("Signature", "The signature (RFC 9421)."),
 )
 _DIGEST: Final = ("Content-Digest", "SHA-256 of the body as it is sent (RFC 9530). The signature covers it.")
+_SALVAGED: Final = (
+    "No body is a reason to refuse it: what can be read of it is taken, and the rest left out. It may be left away."
+)
 _SIGNED_BY_NEWCOMER: Final = (
     "The request is signed all the same, by the key that it brings: `keyid` is the key's thumbprint (RFC 7638)."
 )
@@ -196,7 +199,7 @@ def _operation(declared: Endpoint, shapes: Mapping[str, Any], components: Mappin
         "operationId": f"{feature}_{declared.view.__name__}",
         "tags": [feature],
         "summary": " ".join(summary.split()),
-        "description": "\n\n".join(part for part in (description, declared.allow.told, _signed_by(declared)) if part),
+        "description": "\n\n".join(part for part in (description, *_notes(declared)) if part),
         "security": [{declared.allow.scheme: []}] if declared.allow.scheme else [],
         "parameters": [
             *_path_parameters(declared, shapes),
@@ -207,7 +210,7 @@ def _operation(declared: Endpoint, shapes: Mapping[str, Any], components: Mappin
     }
     if declared.request:
         content = {"application/json": {"schema": shapes[repr(declared.request)]}}
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {"required": not declared.salvages, "content": content}
     return operation
 
 
@@ -240,8 +243,11 @@ def _header_parameters(declared: Endpoint) -> list[dict[str, Any]]:
     return [*signature, *([_IF_NONE_MATCH] if declared.tagged else [])]
 
 
-def _signed_by(declared: Endpoint) -> str:
-    return _SIGNED_BY_NEWCOMER if declared.signed and not declared.allow.scheme else ""
+def _notes(declared: Endpoint) -> Iterator[str]:
+    """What the declaration says beyond the view's own words."""
+    yield declared.allow.told
+    yield _SIGNED_BY_NEWCOMER if declared.signed and not declared.allow.scheme else ""
+    yield _SALVAGED if declared.salvages else ""
 
 
 def _responses(declared: Endpoint, shapes: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from chalicelib.core import aws
 MAX_ENTRIES: Final = 10
 MAX_BYTES: Final = 256 * 1024
 """SQS takes 10 messages in a call: 1 MiB together since 2025, 256 KiB before. The smaller limit holds everywhere."""
+MAX_DELAY: Final = 900
+"""The seconds for which SQS holds a message back at most."""
 
 
 _ESCAPES: Final = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff"}
@@ -35,12 +37,13 @@ class Outgoing(msgspec.Struct, frozen=True):
         told = [part for name, value in self.attributes.items() for part in (name, "String", value) if value]
         return sum(len(part.encode()) for part in (self.body, *told))
 
-    def entry(self, number: int) -> dict[str, Any]:
-        """The message as SQS takes it, under a number of its own within the call."""
+    def entry(self, number: int, delay: int = 0) -> dict[str, Any]:
+        """The message as SQS takes it, under a number of its own within the call; held back for `delay` seconds."""
         attributes = {
             name: {"DataType": "String", "StringValue": value} for name, value in self.attributes.items() if value
         }
-        return {"Id": str(number), "MessageBody": self.body, "MessageAttributes": attributes}
+        told = {"DelaySeconds": delay} if delay else {}
+        return {"Id": str(number), "MessageBody": self.body, "MessageAttributes": attributes, **told}
 
 
 class NotQueued(Exception):  # noqa: N818 - reads as the fact it is
@@ -54,10 +57,13 @@ class NotQueued(Exception):  # noqa: N818 - reads as the fact it is
         self.for_ever = for_ever
 
 
-def send(queue: str, messages: Sequence[Outgoing]) -> None:
-    """Put messages into the queue of that address. One call for each 10 messages or 256 KiB. Raises NotQueued."""
+def send(queue: str, messages: Sequence[Outgoing], *, delay: int = 0) -> None:
+    """Put messages into the queue of that address. One call for each 10 messages or 256 KiB. Raises NotQueued.
+
+    Nobody gets them before `delay` seconds, MAX_DELAY at most, have passed.
+    """
     for batch in _batches(messages):
-        entries = [message.entry(number) for number, message in enumerate(batch)]
+        entries = [message.entry(number, delay) for number, message in enumerate(batch)]
         failed = aws.client("sqs").send_message_batch(QueueUrl=queue, Entries=entries).get("Failed", [])
         if failed:
             codes = ", ".join(sorted({entry["Code"] for entry in failed}))

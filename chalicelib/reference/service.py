@@ -56,10 +56,10 @@ MEDIA: Final = ("text/css", "text/javascript")
 def description() -> dict[str, Any]:
     """The OpenAPI document of every endpoint."""
     from chalicelib.core import openapi  # noqa: PLC0415 - readers of the description need it, and nobody else
-    from chalicelib.core.endpoint import REGISTRY  # noqa: PLC0415
+    from chalicelib.core.endpoint import every_endpoint  # noqa: PLC0415
     from chalicelib.reference.shapes import BEHIND  # noqa: PLC0415
 
-    return openapi.document(REGISTRY.values(), BEHIND)
+    return openapi.document(every_endpoint(), BEHIND)
 
 
 def readable() -> str:

@@ -17,7 +17,7 @@ from chalicelib.items.rules import NATIONWIDE
 from tests.support.api import Answered, Api, Caller
 from tests.support.factories import ITEM, a_handset
 from tests.support.fleet import HERE, OURS, THERE, NewHandset, a_carrier
-from tests.support.populated import BODIES, DAY, PROXY, REDIRECTION, Populated, populated
+from tests.support.populated import BODIES, DAY, PROXY, REDIRECTION, ZONE, Populated, populated
 from tests.support.proxies import DOCUMENTS
 
 EVERYBODY = "everybody"
@@ -82,11 +82,41 @@ RIGHTS = {
     "GET /v1/zones": REFERENCE,
     "GET /v1/zones/{zone}": REFERENCE,
     "PUT /v1/zones/{zone}": "ops",
+    "PUT /v1/alerts/{alert}": "handset enrolled quarantined wiping",
+    "GET /v1/alerts/{alert}/status": "handset enrolled quarantined wiping",
+    "POST /v1/alerts/{alert}/positions": "handset enrolled quarantined wiping",
+    "POST /v1/alerts/{alert}/cancellation": "handset enrolled quarantined wiping",
+    "GET /v1/alerts/{alert}/views": "handset enrolled quarantined wiping",
+    "PUT /v1/alert-pins": "handset enrolled",
+    "POST /v1/alert-pins/{carrier}/reset": "depot-manager",
+    "PUT /v1/alert-push": "handset enrolled",
+    "GET /v1/alert-feed/{zone}": "auditor dispatcher",
+    "POST /v1/alert-feed/{zone}/receipts": "dispatcher",
+    "GET /v1/alert-zones/{zone}/alerts": "auditor dispatcher",
+    "GET /v1/alert-zones/{zone}/report": "auditor depot-manager dispatcher",
+    "GET /v1/alerts/{alert}": "auditor dispatcher",
+    "POST /v1/alerts/{alert}/acknowledgement": "dispatcher",
+    "POST /v1/alerts/{alert}/response": "dispatcher",
+    "POST /v1/alerts/{alert}/notes": "dispatcher",
+    "POST /v1/alerts/{alert}/zone": "dispatcher",
+    "POST /v1/alerts/{alert}/closing": "dispatcher",
+    "GET /v1/alerts/{alert}/cap": "auditor dispatcher",
+    "GET /v1/alerts/{alert}/aml": "auditor dispatcher",
+    "GET /v1/alerts/{alert}/track": "auditor dispatcher",
+    "GET /v1/alerts/{alert}/report": "auditor depot-manager dispatcher",
+    "GET /v1/alert-policies/{zone}": "ops",
+    "PUT /v1/alert-policies/{zone}": "ops",
+    "PUT /v1/alert-numbers/{device}": "fleet-admin",
 }
 """Who may call each endpoint: roles of staff, the states of a handset, or the scope of another system.
 
 It stands apart from the declarations, so that one that lets in more is found by what it answers.
 """
+
+OF_ALERTS = [name for name, right in RIGHTS.items() if " /v1/alerts/" in name and "handset" not in right]
+"""What staff ask of an alert, which is its depot's and its zone's."""
+OF_ZONES = [name for name in RIGHTS if name.split(" /v1/")[-1].startswith(("alert-feed/", "alert-zones/", "alert-pol"))]
+"""What is asked of all alerts of a zone, which is no single depot's."""
 
 REDIRECTIONS = [name for name in RIGHTS if " /v1/redirection" in name and RIGHTS[name] != "handset enrolled"]
 
@@ -113,6 +143,9 @@ def bodies(post: Populated) -> dict[str, Any]:
         "POST /v1/proxy-searches": {"address": PROXY["address"]},
         "POST /v1/proxy-checks": {"item": ITEM, "holder": {"last_name": "MOREAU", "first_name": "Julien"}},
         "POST /v1/redirection-searches": {"address": REDIRECTION["old_address"]},
+        "PUT /v1/alerts/{alert}": {"silent": True},
+        "POST /v1/alerts/{alert}/positions": {"battery": 80},
+        "POST /v1/alerts/{alert}/notes": {"text": "Called the depot"},
         **BODIES,
         "PUT /v1/zones/{zone}": {"name": "Paris Sud"},
     }
@@ -154,7 +187,8 @@ def may(right: str, caller: str) -> bool:
 def holes(name: str, post: Populated) -> list[str]:
     """Who is not refused by the endpoint though its right does not name them, and with what answer."""
     method, _, path = name.partition(" ")
-    known, nobodys = path.format(**post.names), path.format(**dict.fromkeys(post.names, "%21"))
+    names = post.names_for(path)
+    known, nobodys = path.format(**names), path.format(**dict.fromkeys(names, "%21"))
     asked = {
         "a good body": (known, bodies(post).get(name)),
         "no JSON": (known, b"{"),
@@ -217,14 +251,15 @@ def test_a_loosened_rule_is_found(
 
 
 class Ask(NamedTuple):
-    """A request for what belongs to the depot `HERE`."""
+    """A request for what belongs to the depot `HERE`, or to its zone as a whole."""
 
     path: str
     body: Any = None
+    theirs: str = f"depot/{HERE}"
 
 
 def asks(post: Populated) -> dict[str, list[Ask]]:
-    """For each endpoint whose subject belongs to a depot, what asks it for the subject of one."""
+    """For each endpoint whose subject belongs to a depot or a zone, what asks it for the subject of one."""
     device, reason = post.handset.device, {"reason": "Broken screen"}
     duties = f"/v1/carriers/{OURS}/duties"
     return {
@@ -252,7 +287,23 @@ def asks(post: Populated) -> dict[str, list[Ask]]:
         "POST /v1/depots/{depot}/attention/{entry}/handling": [
             Ask(f"/v1/depots/{HERE}/attention/{post.entry}/handling", {"note": "Asked the carrier"})
         ],
+        "POST /v1/alert-pins/{carrier}/reset": [Ask(f"/v1/alert-pins/{OURS}/reset")],
+        "PUT /v1/alert-numbers/{device}": [Ask(f"/v1/alert-numbers/{device}", {"number": "+33612345678"})],
     }
+
+
+def asks_of_alerts(post: Populated) -> dict[str, list[Ask]]:
+    """The same for those whose subject are alerts: one, which is its depot's and its zone's, or all of a zone."""
+    return {
+        **{name: [asked_of(post, name, f"depot/{HERE}")] for name in OF_ALERTS},
+        **{name: [asked_of(post, name, f"zone/{ZONE}")] for name in OF_ZONES},
+    }
+
+
+def asked_of(post: Populated, name: str, theirs: str) -> Ask:
+    """What an endpoint is asked with the names and the body of the post."""
+    path = name.partition(" ")[2]
+    return Ask(path.format(**post.names_for(path)), bodies(post).get(name), theirs)
 
 
 TAKEN_AWAY = [
@@ -293,22 +344,32 @@ def denied(answer: Answered) -> bool:
 
 
 def test_what_belongs_to_a_depot_is_asked_of_every_endpoint_that_has_it(post: Populated) -> None:
-    assert sorted(asks(post)) == sorted(BOUND)
+    assert sorted([*asks(post), *asks_of_alerts(post)]) == sorted(BOUND)
     assert set(NOT_DEPOT_BOUND) <= set(ENDPOINTS)
 
 
 @pytest.mark.parametrize(("name", "role"), EVERY_BOUND_ROLE)
 def test_nobody_reaches_what_is_another_depots(name: str, role: str, post: Populated) -> None:
     method = name.partition(" ")[0]
-    for ask in asks(post)[name]:
-        answers = [post.api.as_staff(role, scope=scope).request(method, ask.path, ask.body) for scope in ELSEWHERE]
+    for ask in (asks_of_alerts if name in {*OF_ALERTS, *OF_ZONES} else asks)(post)[name]:
+        elsewhere = [*ELSEWHERE, f"depot/{HERE}"] if name in OF_ZONES else ELSEWHERE
+        answers = [post.api.as_staff(role, scope=scope).request(method, ask.path, ask.body) for scope in elsewhere]
         assert all(map(denied, answers)), [(answer.status, answer.text) for answer in answers]
-        theirs = post.api.as_staff(role, scope=f"depot/{HERE}").request(method, ask.path, ask.body)
+        theirs = post.api.as_staff(role, scope=ask.theirs).request(method, ask.path, ask.body)
         assert theirs.status < 300, "it is theirs"
 
 
 def test_a_scope_that_names_no_zone_reaches_nothing(post: Populated) -> None:
     assert denied(_manager_of(post.api)("zone/").get(f"/v1/devices/{post.handset.device}"))
+
+
+def test_an_alert_belongs_to_its_zone_as_well_and_goes_with_it(post: Populated) -> None:
+    sees = {zone: post.api.as_staff("dispatcher", scope=f"zone/{zone}") for zone in (ZONE, "PARIS-NORD", "NATIONAL")}
+    alert = f"/v1/alerts/{post.alert}"
+
+    assert [zone for zone, staff in sees.items() if not denied(staff.get(alert))] == [ZONE]
+    assert sees[ZONE].post(f"{alert}/zone", {"zone": "PARIS-NORD"}).status == 200
+    assert [zone for zone, staff in sees.items() if not denied(staff.get(alert))] == ["PARIS-NORD"]
 
 
 @pytest.mark.parametrize(("method", "path", "body"), TAKEN_AWAY)

@@ -24,6 +24,7 @@ ORDER = (
     "passes",
     "rounds",
     "sync",
+    "alerts",
     "reference",
     "connectors",
     "connectors.relay",
@@ -34,7 +35,8 @@ ORDER = (
 
 FORBIDDEN: Mapping[str, frozenset[str]] = {
     "routes": frozenset({"tables", "workers"}),
-    "workers": frozenset({"tables", "routes", "app"}),
+    "workers": frozenset({"tables", "routes", "entry", "app"}),
+    "entry": frozenset({"service", "tables", "rules", "workers", "app"}),
     "service": frozenset({"routes", "workers", "app"}),
     "rules": frozenset({"service", "tables", "routes", "workers", "app"}),
     "codes": frozenset({"service", "tables", "rules", "routes", "workers", "app"}),
@@ -52,6 +54,12 @@ CODES = frozenset(
         "addresses.name_reading",
         "addresses.name_words",
         "addresses.names",
+        "alerts.aml",
+        "alerts.cap",
+        "alerts.ladder",
+        "alerts.policies",
+        "alerts.reports",
+        "alerts.track",
         "connectors.announcement_file",
         "connectors.return_file",
         "fleet.attestation",
@@ -89,11 +97,18 @@ PURE = frozenset({"clock", "errors", "events", "ids", "intake", "schemas", "work
 THE_TIME = frozenset({"now", "today", "pause"})
 
 EDGES: Mapping[str, frozenset[str]] = {
-    "chalice": frozenset({"routes", "workers", "core.endpoint", "core.consumer"}),
+    "chalice": frozenset({"routes", "workers", "entry", "core.endpoint", "core.consumer"}),
     "boto3": frozenset(),
-    "botocore": frozenset({"core.aws"}),
+    "botocore": frozenset({"core.aws", "alerts.channels"}),
     "cryptography": frozenset(
-        {"core.http_signatures", "core.keyring", "core.public_keys", "core.signing", "fleet.attestation"},
+        {
+            "alerts.pins",
+            "core.http_signatures",
+            "core.keyring",
+            "core.public_keys",
+            "core.signing",
+            "fleet.attestation",
+        },
     ),
 }
 """Library → the kinds of module, and the modules, that may import it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -9,11 +10,11 @@ import pytest
 
 from app import app
 from chalicelib.connectors.importer import rules as importer
-from chalicelib.core.consumer import SETTINGS_OF_FUNCTIONS
+from chalicelib.core.consumer import SETTINGS_OF_FUNCTIONS, SUBJECTS_OF_STREAMS
 from chalicelib.core.endpoint import REGISTRY
 from chalicelib.core.settings import PREFIX, Settings
 from chalicelib.core.table import Table
-from infra import grants
+from infra import alerts_api, grants
 from tests.support import cloud, template
 from tests.support.template import BUCKET, QUEUE, TABLE, short_name
 
@@ -21,7 +22,8 @@ MODELS = sorted(cloud.all_models(), key=lambda model: (model.table, model.__name
 TABLES = {short_name(properties["TableName"]): properties for properties in template.resources(TABLE).values()}
 QUEUES = {short_name(properties["QueueName"]): properties for properties in template.resources(QUEUE).values()}
 FUNCTIONS = template.functions()
-DEAD_LETTERS = {"relay-failures", *(name for name in QUEUES if name.endswith("-dead"))}
+DEAD_LETTERS = {"alert-failures", "relay-failures", *(name for name in QUEUES if name.endswith("-dead"))}
+APIS = {"api_handler", alerts_api.NAME}
 CONSUMERS = {
     source.queue_arn.rpartition(":")[2]: source for source in app.event_sources if hasattr(source, "queue_arn")
 }
@@ -34,6 +36,7 @@ VISIBILITY_FACTOR = 6
 
 every_function = pytest.mark.parametrize("function", sorted(FUNCTIONS))
 every_stage = pytest.mark.parametrize("stage", sorted(template.stages()))
+every_stream = pytest.mark.parametrize("function", sorted(SUBJECTS_OF_STREAMS))
 
 
 def keys_of(schema: list[dict[str, str]]) -> dict[str, str]:
@@ -43,13 +46,27 @@ def keys_of(schema: list[dict[str, str]]) -> dict[str, str]:
 
 def settings_of(function: str) -> set[str]:
     """The variables that a function must be given."""
-    kinds = {SETTINGS_OF_FUNCTIONS[function]} if function in SETTINGS_OF_FUNCTIONS else _settings_of_the_api()
+    kinds = {SETTINGS_OF_FUNCTIONS[function]} if function not in APIS else _settings_of_an_api(function)
     fields = [field for kind in kinds for field in msgspec.structs.fields(kind) if field.required]
     return {PREFIX + field.encode_name.upper() for field in fields}
 
 
-def _settings_of_the_api() -> set[type[Settings]]:
-    return {kind for declared in REGISTRY.values() for kind in (declared.settings, declared.allow.settings)}
+def _settings_of_an_api(function: str) -> set[type[Settings]]:
+    served = [each for each in REGISTRY.values() if alerts_api.serves(each.path) == (function == alerts_api.NAME)]
+    return {kind for declared in served for kind in (declared.settings, declared.allow.settings)}
+
+
+def variables_of(function: str) -> set[str]:
+    """What the template gives a function. That of the alerts' API is made in the likeness of the other one."""
+    likeness = ["api_handler"] if function == alerts_api.NAME else []
+    functions = [FUNCTIONS[name] for name in (function, *likeness)]
+    return {name for each in functions for name in each.get("Environment", {}).get("Variables", {})}
+
+
+def stream_of(function: str) -> dict[str, Any]:
+    """What the template says of the mapping from the journal's stream to a function."""
+    [source] = FUNCTIONS[function]["Events"].values()
+    return dict(source["Properties"])
 
 
 def current_days(key: str) -> int:
@@ -133,14 +150,44 @@ class TestQueues:
         timeout = template.stages()[stage]["lambda_functions"][CONSUMERS[queue].name]["lambda_timeout"]
         assert QUEUES[queue]["VisibilityTimeout"] >= VISIBILITY_FACTOR * timeout
 
-    def test_the_stream_tries_again_reports_failures_and_keeps_what_failed(self) -> None:
-        [source] = FUNCTIONS["relay"]["Events"].values()
-        properties = source["Properties"]
+    @every_stream
+    def test_the_stream_tries_again_reports_failures_and_keeps_what_failed(self, function: str) -> None:
+        properties = stream_of(function)
+        failures = {"relay": "RelayFailures", "alert_events": "AlertFailures"}[function]
         assert properties["Stream"] == {"Fn::GetAtt": ["JournalTable", "StreamArn"]}
         assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert properties["BisectBatchOnFunctionError"]
         assert 0 < properties["MaximumRetryAttempts"] <= 10, "a batch that fails blocks its shard"
-        assert properties["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["RelayFailures", "Arn"]}
+        assert properties["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": [failures, "Arn"]}
+
+    @every_stream
+    def test_the_stream_is_filtered_by_what_its_function_takes(self, function: str) -> None:
+        [only] = stream_of(function)["FilterCriteria"]["Filters"]
+        prefix = SUBJECTS_OF_STREAMS[function]
+        keys = {"dynamodb": {"Keys": {"subject": {"S": [{"prefix": prefix}]}}}} if prefix else {}
+        assert json.loads(only["Pattern"]) == {"eventName": ["INSERT"], **keys}
+
+    def test_no_more_than_two_functions_read_the_stream_and_alerts_are_one_of_them(self) -> None:
+        """DynamoDB throttles a third reader of a shard."""
+        assert SUBJECTS_OF_STREAMS == {"relay": "", "alert_events": "alert/"}
+
+    def test_an_alert_waits_for_no_batch_to_fill_and_for_no_other_alert(self) -> None:
+        assert stream_of("alert_events")["MaximumBatchingWindowInSeconds"] == 0
+        assert stream_of("alert_events")["ParallelizationFactor"] == 10
+        for function in ("alert_timers", "alert_pages", "alert_texts"):
+            [source] = FUNCTIONS[function]["Events"].values()
+            assert source["Properties"]["MaximumBatchingWindowInSeconds"] == 0
+            assert [found.batch_size for found in app.event_sources if found.name == function] == [1]
+
+    @every_stage
+    @pytest.mark.parametrize("queue", sorted(CONSUMERS))
+    def test_a_queue_hands_out_no_more_than_is_reserved_for_its_consumer(self, queue: str, stage: str) -> None:
+        """What finds no room counts as a try."""
+        function = CONSUMERS[queue].name
+        reserved = template.stages()[stage]["lambda_functions"][function].get("reserved_concurrency")
+        [source] = FUNCTIONS[function]["Events"].values()
+        if reserved is not None:
+            assert source["Properties"]["ScalingConfig"]["MaximumConcurrency"] <= reserved
 
     @pytest.mark.parametrize("name", QUEUES)
     def test_every_queue_is_encrypted(self, name: str) -> None:
@@ -150,7 +197,7 @@ class TestQueues:
 class TestFunctions:
     def test_every_handler_is_a_function_of_the_template(self) -> None:
         workers = {source.name for source in app.event_sources}
-        assert set(FUNCTIONS) == {"api_handler", *workers}
+        assert set(FUNCTIONS) == {*APIS, *workers}
         assert workers == set(SETTINGS_OF_FUNCTIONS)
 
     @every_stage
@@ -172,7 +219,7 @@ class TestFunctions:
         given = {
             *configured["environment_variables"],
             *configured["lambda_functions"][function].get("environment_variables", {}),
-            *FUNCTIONS[function].get("Environment", {}).get("Variables", {}),
+            *variables_of(function),
         }
         assert settings_of(function) - given == set()
 
@@ -196,8 +243,8 @@ class TestFunctions:
         granted = grants.GRANTS[function].queues
         feeding = {queue for queue, source in CONSUMERS.items() if source.name == function}
         told = {
-            name.removeprefix(PREFIX).removesuffix("_QUEUE").lower()
-            for name in FUNCTIONS[function].get("Environment", {}).get("Variables", {})
+            name.removeprefix(PREFIX).removesuffix("_QUEUE").lower().replace("_", "-")
+            for name in variables_of(function)
             if name.endswith("_QUEUE")
         }
         assert {queue for queue, actions in granted.items() if "sqs:ReceiveMessage" in actions} == feeding
@@ -207,7 +254,15 @@ class TestFunctions:
     def test_its_policy_has_no_star(self, function: str) -> None:
         for statement in template.policy(function):
             assert not any("*" in action for action in statement["Action"])
-            assert "*" not in statement["Resource"]
+            assert "*" not in statement.get("Resource", [])
+
+    @every_function
+    def test_only_pages_may_be_sent_to_what_has_no_name(self, function: str) -> None:
+        """A phone number: all but what SNS has names for."""
+        found = [statement for statement in template.policy(function) if "NotResource" in statement]
+        others = [{"Fn::Sub": "arn:${AWS::Partition}:sns:*:*:*"}]
+        expected = [{"Effect": "Allow", "Action": ["sns:Publish"], "NotResource": others}]
+        assert found == (expected if function == "alert_pages" else [])
 
 
 class TestBuckets:

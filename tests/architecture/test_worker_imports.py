@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
-from bench.cold_start import MODULES
+from bench.cold_start import APIS, MODULES
 
 _CHALICE = ("chalice", "botocore", "certifi", "dateutil", "jmespath", "six", "typing_extensions", "urllib3")
 _ALWAYS = frozenset({*_CHALICE, "aws_lambda_powertools", "msgspec", "pynamodb"})
@@ -30,6 +30,9 @@ class Budget(NamedTuple):
     libraries: frozenset[str] = frozenset()
     packages: frozenset[str] = frozenset()
 
+
+_PEOPLE = frozenset({"people.ids", "people.lookup", "people.rules", "people.schemas", "people.tables"})
+"""In which zone a depot lies."""
 
 BUDGETS: Mapping[str, Budget] = {
     "app": Budget(
@@ -50,6 +53,14 @@ BUDGETS: Mapping[str, Budget] = {
                 "sync",
             },
         ),
+    ),
+    "chalicelib.alerts.entry": Budget(
+        frozenset({"cryptography", "http_message_signatures", "http_sf"}),
+        frozenset({"alerts", *_PEOPLE}),
+    ),
+    "chalicelib.alerts.workers": Budget(
+        frozenset({"cryptography"}),
+        frozenset({"alerts", *_PEOPLE}),
     ),
     "chalicelib.connectors.relay.workers": Budget(
         packages=frozenset({"connectors.relay", "items.event_types", "items.handover", "items.product_codes"}),
@@ -148,7 +159,7 @@ def test_loads_nothing_heavy_before_its_first_use(module: str) -> None:
     assert {name for name in loaded_by(module) if name in HEAVY} == set()
 
 
-@pytest.mark.parametrize("module", [module for module in BUDGETS if module != "app"])
+@pytest.mark.parametrize("module", sorted(BUDGETS.keys() - APIS))
 def test_a_worker_loads_nothing_of_http(module: str) -> None:
     loaded = loaded_by(module)
     assert module in loaded

@@ -14,6 +14,7 @@ import https from "node:https";
 import { actOf, byRule, canonicalJson, nameOf, refusal, shownOf, signedAct } from "./acts.mjs";
 import { itemOf } from "./barcodes.mjs";
 import { canonical, contentDigest, goodKey, privateKey, thumbprint, UUID7, uuid7, verified } from "./keys.mjs";
+import { textOf } from "./texts.mjs";
 
 const COVERED = ["@method", "@authority", "@path"];
 const TOLERANCE_SECONDS = 300;
@@ -129,6 +130,8 @@ function vectors(path) {
       if (!problem) check("signed_acts", `${name}, anew`, canonicalJson(actOf(again, jwk)) === text);
     }
   }
+  for (const { name, alert, pressed_at, fix, text } of file.texts)
+    check("texts", name, textOf(alert, pressed_at, fix) === text);
   return { counted, failed };
 }
 

@@ -35,6 +35,7 @@ def test_it_agrees_with_every_vector_that_is_for_handsets() -> None:
         "bad_keys": len(file["bad_keys"]),
         "barcodes": len(file["barcodes"]),
         "acts": len(file["acts"]),
+        "texts": len(file["texts"]),
         "signed_acts": sum(1 + (not act["problem"]) for act in file["acts"] if act["canonical"]),
         "digests": len(file["digests"]),
         "uuid7": sum(map(len, file["uuid7"].values())),

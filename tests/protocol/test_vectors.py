@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import enum
 import json
+import math
 import re
 import urllib.parse
+from datetime import datetime
 from typing import Any
 from unittest.mock import patch
 
@@ -15,8 +17,25 @@ from joserfc.jwk import ECKey
 
 import app  # noqa: F401 - it declares the problems
 from chalicelib.addresses.schemas import PostalAddress
+from chalicelib.alerts import aml, ladder, pins, policies, zones
+from chalicelib.alerts.following import NoOpenAlert
+from chalicelib.alerts.pins import PinLocked, PinsAlike, PinsMissing, PinWrong
+from chalicelib.alerts.raising import AlertIdTaken
+from chalicelib.alerts.schemas import (
+    EnterPin,
+    Fix,
+    HandsetAlert,
+    Method,
+    Purpose,
+    RaiseAlert,
+    ReportPositions,
+    SetPins,
+    Status,
+    Trigger,
+)
+from chalicelib.alerts.zones import PushNotConfigured
 from chalicelib.core import ids
-from chalicelib.core.endpoint import MIB
+from chalicelib.core.endpoint import MIB, REGISTRY
 from chalicelib.core.errors import Problem
 from chalicelib.core.facts import MAX_EVENT_BYTES
 from chalicelib.core.schemas import Schema
@@ -38,7 +57,8 @@ from chalicelib.signatures import drawings, evidence, procedures, rules
 from chalicelib.signatures.schemas import Act, Mention, Receiver
 from chalicelib.sync.drafts import ACCEPTED
 from chalicelib.sync.rules import WINDOW
-from handset import acts
+from handset import acts, sos
+from handset import aml as handset_aml
 from handset.signing import HandsetKey, Request, sign
 from infra import vectors
 from infra.build import ROOT
@@ -249,6 +269,72 @@ def test_the_page_tells_every_member_of_an_act_and_what_each_procedure_needs() -
         assert {mention for mention in OF_THE_ACT if f"`{mention}`" in row} == OF_THE_ACT & set(procedure.mentions)
     for document, (first_day, _, _) in procedures.DOCUMENTS.items():
         assert [line for line in rows if line.startswith(f"| `{document}` | from {first_day}")], document
+
+
+@pytest.mark.parametrize("vector", named("texts"))
+def test_a_text_is_the_one_that_the_back_office_reads_in_full(vector: dict[str, Any]) -> None:
+    told = aml.read(vector["text"])
+    given = msgspec.convert(vector["fix"], Fix | None)
+    assert (told.alert, told.incomplete) == (vector["alert"], False)
+    assert len(vector["text"]) <= aml.LONGEST
+    assert vector["text"] == handset_aml.text_of(
+        vector["alert"], datetime.fromisoformat(vector["pressed_at"]), vector["fix"]
+    )
+    if given is None:
+        assert told.fix is None
+    else:
+        assert told.fix is not None
+        assert (told.fix.method, told.fix.fixed_at) == (given.method, given.fixed_at)
+        assert abs(told.fix.latitude - given.latitude) < 1e-5
+        assert abs(told.fix.longitude - given.longitude) < 1e-5
+        assert told.fix.radius == (None if given.radius is None else math.ceil(given.radius))
+
+
+def test_every_method_has_a_text() -> None:
+    assert {vector["fix"]["method"] for vector in VECTORS["texts"] if vector["fix"]} == {*Method}
+
+
+def test_the_pages_press_is_one_that_is_taken_and_its_text_the_first_vector() -> None:
+    [press] = [json.loads(block) for block in BLOCKS if '"raised_at"' in block]
+    [report] = [json.loads(block) for block in BLOCKS if block.startswith('{"fixes"')]
+    [told] = [json.loads(block) for block in BLOCKS if '"delay_ms"' in block]
+    assert set(press) == set(RaiseAlert.__struct_fields__) - {"incomplete"}
+    assert set(press["fix"]) == set(Fix.__struct_fields__)
+    assert set(told) == set(HandsetAlert.__struct_fields__)
+    for example, kind in ((press, RaiseAlert), (report, ReportPositions), (told, HandsetAlert)):
+        msgspec.convert(example, kind)
+    first = VECTORS["texts"][0]
+    assert first["text"] in PAGE
+    assert first["text"] == handset_aml.text_of(told["id"], datetime.fromisoformat(press["raised_at"]), press["fix"])
+
+
+def test_the_page_tells_every_word_and_limit_of_the_alert_button() -> None:
+    section = next(part for part in PAGE.split("\n## ") if part.startswith("13. The alert button"))
+    words = [*RaiseAlert.__struct_fields__, *Fix.__struct_fields__, *Status, *Trigger, *Purpose, *Method]
+    words += [name for kind in (ReportPositions, SetPins, EnterPin) for name in kind.__struct_fields__]
+    assert [word for word in words if f"`{word}`" not in section and f'"{word}"' not in section] == ["incomplete"]
+    paths = set(re.findall(r"`(?:GET|PUT|POST) (/v1/alert[^`]*)`", section))
+    declared = {path.replace("{alert}", "{id}") for method, path in REGISTRY if path.startswith("/v1/alert")}
+    assert paths <= declared
+    assert len(paths) == 7
+    timers = policies.Timers()
+    told = (
+        f"{timers.pre_alarm} s after `received_at`",
+        f"{timers.contact_gap} s without a word ({timers.contact_gap_low_battery} s",
+        f"{ladder.LOW_BATTERY} % of battery",
+        f"({policies.FOLLOWED_AFTER_PIN.total_seconds() / 60:.0f} minutes)",
+        f"{pins.TRIES_WITHIN.total_seconds() / 60:.0f} minutes",
+        f"FCM token for {zones.PUSH_KEPT_FOR.days} days",
+        f"{aml.LONGEST} characters at most",
+        f"within {sos.ANSWERED_WITHIN:.0f} s",
+        f"after {', '.join(f'{pause:.0f}' for pause in sos.PAUSES[:-1])} and {sos.PAUSES[-1]:.0f} s",
+        f"every {sos.LONGEST_PAUSE:.0f} s",
+        f"the newest {sos.MOST_FIXES}",
+    )
+    flat = " ".join(section.split())
+    assert [each for each in told if each not in flat] == []
+    refusals = [AlertIdTaken, NoOpenAlert, PinWrong, PinLocked, PinsMissing, PinsAlike, PushNotConfigured]
+    assert [kind.slug() for kind in refusals if f"`{kind.status}` `{kind.slug()}`" not in section] == []
 
 
 def test_the_pages_example_is_the_first_vector() -> None:

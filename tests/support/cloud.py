@@ -18,11 +18,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from moto.kms.utils import ECDSAPrivateKey
 
+from chalicelib.alerts import zones
 from chalicelib.core import aws, keyring, oidc, settings, signing, table
 from chalicelib.core.table import Table
-from tests.support import transactions
+from tests.support import stored, transactions
 
-QUEUES = ("inbox", "slices", "tracking", "sorting", "judging")
+QUEUES = ("inbox", "slices", "tracking", "sorting", "judging", "pages", "alert-timers", "alert-texts")
 BUCKET = "facteo-test-inbox"
 
 
@@ -38,7 +39,7 @@ class Cloud:
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
         """Take everything that waits in a queue."""
-        sqs, url, taken = aws.client("sqs"), os.environ[f"FACTEO_{queue.upper()}_QUEUE"], []
+        sqs, url, taken = aws.client("sqs"), os.environ[queue_variable(queue)], []
         while batch := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]).get(
             "Messages"
         ):
@@ -60,7 +61,8 @@ def mocked() -> Iterator[None]:
     with moto.mock_aws(), transactions.shimmed(), patch.object(ECDSAPrivateKey, "sign", _sign_digest):
         sqs, s3, kms = (_client(name) for name in ("sqs", "s3", "kms"))
         for name in QUEUES:
-            os.environ[f"FACTEO_{name.upper()}_QUEUE"] = sqs.create_queue(QueueName=f"facteo-test-{name}")["QueueUrl"]
+            os.environ[queue_variable(name)] = sqs.create_queue(QueueName=f"facteo-test-{name}")["QueueUrl"]
+        _channels()
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-3"})
         s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         os.environ["FACTEO_BUCKET"] = BUCKET
@@ -80,10 +82,25 @@ def emptied() -> Iterator[Cloud]:
         client.delete_table(TableName=name)
     for model in _one_model_per_table():
         model.create_table(read_capacity_units=1, write_capacity_units=1)
-    for queue in QUEUES:
-        cloud.messages(queue)
+    stored.forget_messages()
     yield cloud
     _forget_everything()
+
+
+def queue_variable(queue: str) -> str:
+    """The setting that names a queue."""
+    return f"FACTEO_{queue.upper().replace('-', '_')}_QUEUE"
+
+
+def _channels() -> None:
+    """By which people are called: a topic, a sender of e-mails, an application for pushes."""
+    sns = _client("sns")
+    os.environ["FACTEO_ALERT_TOPIC"] = sns.create_topic(Name="facteo-test-alerts")["TopicArn"]
+    application = sns.create_platform_application(
+        Name="facteo-test", Platform="GCM", Attributes={"PlatformCredential": "test"}
+    )
+    os.environ["FACTEO_PUSH_APPLICATION"] = application["PlatformApplicationArn"]
+    _client("sesv2").create_email_identity(EmailIdentity=os.environ["FACTEO_MAIL_FROM"])
 
 
 def all_models() -> list[type[Table]]:
@@ -122,6 +139,7 @@ def start_cold() -> None:
     keyring.forget()
     oidc.forget()
     signing.public_keys.cache_clear()
+    zones.forget()
 
 
 def _forget_everything() -> None:

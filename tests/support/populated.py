@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+from chalicelib.alerts.pins import Pins
+from chalicelib.alerts.tables import AlertsRow
+from chalicelib.alerts.workers import alert_events
 from chalicelib.connectors.importer.workers import take_file
-from chalicelib.core import aws, journal, keyring
+from chalicelib.core import aws, ids, journal, keyring
 from chalicelib.core.access import ROLES
 from chalicelib.core.events import Event
 from chalicelib.items.event_types import SCANNED
@@ -17,18 +24,32 @@ from chalicelib.signatures.assembly import code_of
 from tests.support.acts import a_hand_over
 from tests.support.api import Api
 from tests.support.cloud import BUCKET
-from tests.support.events import announced, deliver
+from tests.support.events import announced, deliver, invoke, stream_event
 from tests.support.factories import ITEM, HeldHandset, an_item
 from tests.support.fleet import HERE, OURS, NewHandset, a_post, a_ticket
 from tests.support.proxies import DOCUMENTS, a_proxy, registered
 from tests.support.redirections import ANNE, Desk, a_request
 
 DAY = "2026-11-23"
+ZONE = "PARIS-SUD"
 CLIENT = "123456"
+PINS = {"pin": "2468", "duress_pin": "1357"}
+POLICY = {
+    "contacts": [{"id": "centre", "ways": [{"channel": "sms", "to": "+33155440000"}]}],
+    "steps": [{"after": 0, "contacts": ["centre", "on-call"]}],
+}
 PROXY = a_proxy(start="2026-12-01", end="2026-12-31")
 REDIRECTION = a_request()
 
 BODIES: dict[str, Any] = {
+    "POST /v1/alerts/{alert}/cancellation": {"pin": PINS["pin"]},
+    "POST /v1/alerts/{alert}/closing": {"reason": "false-alarm"},
+    "POST /v1/alerts/{alert}/zone": {"zone": "PARIS-NORD"},
+    "POST /v1/alert-feed/{zone}/receipts": {"after": 0, "through": 2},
+    "PUT /v1/alert-numbers/{device}": {"number": "+33612345678"},
+    "PUT /v1/alert-pins": PINS,
+    "PUT /v1/alert-policies/{zone}": POLICY,
+    "PUT /v1/alert-push": {"token": "fcm-token-0123456789"},
     "PUT /v1/redirections/{redirection}": REDIRECTION,
     "POST /v1/redirections/{redirection}/verification": {"method": "digital-identity"},
     "POST /v1/redirections/{redirection}/code": {"replaces": 1},
@@ -50,7 +71,8 @@ class Populated:
     """The post, its handset with its only scan (at the depot `HERE`), a ticket for another one, a file, a proxy and a
     redirection that wait for their verification, and a redirection that was verified. The handset also handed over
     another item, `proven`, against signature: `proof`, whose documents have the code `verification`, and which lacks
-    something: `entry` of its depot's work list.
+    something: `entry` of its depot's work list. Once a test asks for it, an `alert` of the handset is open in the zone
+    of its depot, which has a policy then, and its carrier has the two PINS.
     """
 
     api: Api
@@ -66,6 +88,16 @@ class Populated:
     proof: str
     verification: str
     entry: str
+
+    @functools.cached_property
+    def alert(self) -> str:
+        """The id of an open alert of the handset, which stands in the feed of its zone."""
+        assert self.api.as_staff("ops").put(f"/v1/alert-policies/{ZONE}", POLICY).status == 204
+        AlertsRow(pk=f"pins/{OURS}", content=_cheap_pins()).save()
+        alert = ids.new()
+        assert self.handset.calls().put(f"/v1/alerts/{alert}", {}).status == 201
+        assert invoke(alert_events, stream_event(*journal.read(f"alert/{alert}"))) == []
+        return alert
 
     @property
     def names(self) -> dict[str, Any]:
@@ -89,7 +121,7 @@ class Populated:
             "redirection": self.redirection,
             "public_key": self.newcomer.key.public_jwk,
             "slug": "not-found",
-            "zone": "PARIS-SUD",
+            "zone": ZONE,
         }
 
     def names_for(self, path: str) -> dict[str, Any]:
@@ -98,6 +130,8 @@ class Populated:
             return self.names | {"redirection": self.verified}
         if path.endswith(("{item}/proofs", "{code}")):
             return self.names | {"item": self.proven, "code": self.verification}
+        if path.startswith("/v1/alert"):
+            return self.names | {"alert": self.alert}
         return self.names
 
 
@@ -129,6 +163,15 @@ def populated(api: Api) -> Populated:
         verification=code_of(keyring.key_of(rules.subject_of(handed_over.id))),
         entry=staff.get(f"/v1/depots/{HERE}/attention").body["entries"][0]["id"],
     )
+
+
+def _cheap_pins() -> str:
+    """The two PINs as they are stored, by hashes that cost next to nothing."""
+    good, duress = (
+        Argon2id(salt=bytes(16), length=32, iterations=1, lanes=1, memory_cost=8).derive_phc_encoded(pin.encode())
+        for pin in PINS.values()
+    )
+    return msgspec.json.encode(Pins(pin_hash=good, duress_hash=duress)).decode()
 
 
 def _handed_over(handset: HeldHandset, item: str) -> Event:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from botocore.client import BaseClient
 POLICIES = Path(__file__).parents[2] / ".chalice"
 
 KEYS = {"alias/facteo-test-personal-data": "PersonalDataKey", "alias/facteo-test-signing": "SigningKey"}
+
+A_PHONE = "a phone number"
 
 Use = tuple[str, str]
 """An action, and the resource that it is used on: the last part of its ARN."""
@@ -67,11 +70,19 @@ def _allowing(function: str, use: Use) -> list[Right]:
 @functools.cache
 def _granted(function: str) -> Sequence[Right]:
     return [
-        Right(function, action, _named(arn))
+        Right(function, action, named)
         for statement in json.loads((POLICIES / f"policy-{function}.json").read_text())["Statement"]
-        for arn in statement["Resource"]
+        for named in _resources(statement)
         for action in statement["Action"]
     ]
+
+
+def _resources(statement: Mapping[str, Any]) -> list[str]:
+    """What a statement is about. All but what SNS has names for, that is a phone number."""
+    if "NotResource" in statement:
+        assert statement["NotResource"] == [{"Fn::Sub": "arn:${AWS::Partition}:sns:*:*:*"}]
+        return [A_PHONE]
+    return [_named(arn) for arn in statement["Resource"]]
 
 
 def _named(arn: Mapping[str, Any]) -> str:
@@ -123,10 +134,26 @@ def _secretsmanager(action: str, parameters: Mapping[str, Any]) -> list[Use]:
     return [(action, f"secret:{parameters['SecretId']}-AbCdEf")]
 
 
+def _sns(action: str, parameters: Mapping[str, Any]) -> list[Use]:
+    arns = [parameters[name] for name in _ARNS if name in parameters]
+    return [(action, arns[0].split(":", 5)[5] if arns else A_PHONE)]
+
+
+_ARNS = ("TopicArn", "TargetArn", "EndpointArn", "PlatformApplicationArn")
+
+
+def _sesv2(action: str, parameters: Mapping[str, Any]) -> list[Use]:
+    """Whoever may send does so in the name of the stack's sender: the policy has that as a condition."""
+    assert parameters["FromEmailAddress"] == os.environ["FACTEO_MAIL_FROM"]
+    return [(action.replace("sesv2:", "ses:"), f"identity/{parameters['FromEmailAddress']}")]
+
+
 _USES: Mapping[str, Callable[[str, Mapping[str, Any]], list[Use]]] = {
     "dynamodb": _dynamodb,
     "kms": _kms,
     "s3": _s3,
     "secretsmanager": _secretsmanager,
+    "sesv2": _sesv2,
+    "sns": _sns,
     "sqs": _sqs,
 }

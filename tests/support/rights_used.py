@@ -17,8 +17,11 @@ PROPERTY = "rights"
 AWS_ITSELF = ("logs:", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "dynamodb:DescribeStream")
 AWS_ITSELF += ("dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams")
 """What Lambda does with a function's rights, not the function."""
-ON_FAILURE = Right("relay", "sqs:SendMessage", "facteo-test-relay-failures")
-"""Where Lambda puts what the stream's function failed to take."""
+ON_FAILURE = (
+    Right("alert_events", "sqs:SendMessage", "facteo-test-alert-failures"),
+    Right("relay", "sqs:SendMessage", "facteo-test-relay-failures"),
+)
+"""Where Lambda puts what the stream's functions failed to take."""
 SELECTIONS = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", "collectonly")
 
 _told: set[Right] = set()
@@ -28,7 +31,7 @@ _used: set[Right] = set()
 def unused(used: Iterable[Right]) -> list[Right]:
     """The rights that are granted and not among these, without those that AWS itself needs."""
     asked = {right for right in rights.granted() if not right.action.startswith(AWS_ITSELF)}
-    return sorted(asked - {*used, ON_FAILURE})
+    return sorted(asked - {*used, *ON_FAILURE})
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -78,6 +78,16 @@ def dealt_with(queue: str, body: str) -> None:
     messages.remove(next(message for message in messages if message.body == body))
 
 
+def forget_messages() -> None:
+    """Empty every queue, of what is held back too, and forget whom SNS and SES have called."""
+    for queue in _sqs().queues.values():
+        queue._messages, queue._pending_messages = [], set()
+    sns, ses = (get_backend(name)[DEFAULT_ACCOUNT_ID][REGION] for name in ("sns", "ses"))
+    for calls in (sns.sms_messages, ses.sent_messages, *(topic.sent_notifications for topic in sns.topics.values())):
+        calls.clear()
+    sns.platform_endpoints.clear()
+
+
 def _rows(ignoring: Collection[str]) -> Iterator[str]:
     for name, table in _dynamodb().tables.items():
         for item in table.all_items():

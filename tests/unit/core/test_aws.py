@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ClientError
 
 from chalicelib.core import aws as clients
 from chalicelib.core.table import shared_connection
@@ -21,3 +26,27 @@ def test_no_call_works_out_a_user_agent(aws: Cloud) -> None:
     clients.client("sqs").list_queues()
 
     assert told == ["facteo", "facteo"]
+
+
+@pytest.mark.parametrize(("client", "tries"), [(clients.call_once, 1), (clients.client, 3)])
+def test_what_must_not_be_doubled_is_never_tried_again(
+    aws: Cloud, monkeypatch: pytest.MonkeyPatch, client: Callable[[str], Any], tries: int
+) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    sent: list[str] = []
+
+    def broken(request: Any, **_: Any) -> AWSResponse:
+        sent.append(request.url)
+        return AWSResponse(request.url, 500, {}, None)
+
+    monkeypatch.setattr(AWSResponse, "content", b"<Error/>")
+    client("sqs").meta.events.register_first("before-send", broken)
+
+    with pytest.raises(ClientError):
+        client("sqs").list_queues()
+    assert len(sent) == tries
+
+
+def test_each_service_has_one_client_of_each_kind(aws: Cloud) -> None:
+    assert clients.call_once("sqs") is clients.call_once("sqs")
+    assert clients.call_once("sqs") is not clients.client("sqs")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from chalice.app import Blueprint
 
-from chalicelib.core import consumer, settings
+from chalicelib.core import consumer, events, settings
 from chalicelib.core.consumer import Message
 from chalicelib.core.settings import Settings, SettingsInvalid
 from tests.support.events import SCHEDULED, an_item_event, sequence_number, sqs_event, stream_event
@@ -33,7 +33,8 @@ class Mill:
 @pytest.fixture(autouse=True)
 def _apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """Functions of tests are not among those of the product."""
-    monkeypatch.setattr(consumer, "SETTINGS_OF_FUNCTIONS", {})
+    for registry in ("SETTINGS_OF_FUNCTIONS", "SUBJECTS_OF_STREAMS"):
+        monkeypatch.setattr(consumer, registry, {})
     settings.load.cache_clear()
 
 
@@ -45,11 +46,11 @@ def queue_function(mill: Mill) -> Function:
     return declared  # type: ignore[no-any-return]
 
 
-def stream_function(mill: Mill) -> Function:
+def stream_function(mill: Mill, subjects: str = "") -> Function:
     def follow(messages: Sequence[Message]) -> None:
         mill.take(messages)
 
-    declared: Any = consumer.stream(Blueprint("test"), batch_size=10)(follow)
+    declared: Any = consumer.stream(Blueprint("test"), batch_size=10, subjects=subjects)(follow)
     return declared  # type: ignore[no-any-return]
 
 
@@ -118,8 +119,7 @@ class TestQueue:
 
 class TestStream:
     def test_each_record_is_the_event_that_was_written(self) -> None:
-        events = [an_item_event(), an_item_event()]
-        raw, mill = stream_event(*events), Mill()
+        raw, mill = stream_event(an_item_event(), an_item_event()), Mill()
 
         assert failures(stream_function(mill)(raw, None)) == []
         assert mill.batches == [[record["dynamodb"]["NewImage"]["event"]["S"] for record in raw["Records"]]]
@@ -137,6 +137,21 @@ class TestStream:
 
         assert failures(stream_function(mill)(raw, None)) == []
         assert mill.batches == [[raw["Records"][1]["dynamodb"]["NewImage"]["event"]["S"]]]
+
+    def test_events_of_other_subjects_are_not_its_business(self) -> None:
+        device, item = an_item_event(subject="device/1"), an_item_event()
+        mill = Mill()
+
+        assert failures(stream_function(mill, "device/")(stream_event(device, item, device), None)) == []
+
+        assert mill.batches == [[events.encode(device)] * 2]
+        assert consumer.SUBJECTS_OF_STREAMS == {"follow": "device/"}
+
+    def test_a_batch_without_an_event_for_it_is_not_handled(self) -> None:
+        mill = Mill()
+
+        assert failures(stream_function(mill, "device/")(stream_event(an_item_event()), None)) == []
+        assert mill.batches == []
 
     def test_an_event_that_cannot_be_read_fails_alone(self) -> None:
         raw = stream_event(an_item_event(), an_item_event())

@@ -35,6 +35,12 @@ class Filter(Schema):
     limit: Annotated[int, Meta(ge=1)] = 10
 
 
+class Shout(Schema):
+    text: Annotated[str, Meta(max_length=300)] = ""
+    stars: int = 0
+    incomplete: bool = False
+
+
 Name = Annotated[str, Meta(pattern=r"^[a-zé/+ %]+$")]
 
 
@@ -81,10 +87,17 @@ def app() -> Iterator[Chalice]:
         def confuse() -> Answer:
             return Answer(body={"swordfish": object()})
 
+        declare_shout(routes)
         declare_page(routes)
         app = Chalice("test")
         app.register_blueprint(routes)
         yield app
+
+
+def declare_shout(routes: Blueprint) -> None:
+    @endpoint(routes, "PUT /v1/shouts/{name}", allow=ANYBODY, body_limit=LIMIT, salvages=True)
+    def shout(name: str, request: Shout) -> Shout:
+        return request
 
 
 def declare_page(routes: Blueprint) -> None:
@@ -98,14 +111,25 @@ def anybody(app: Chalice, clock: FakeClock) -> Caller:
     return Caller(Client(app))
 
 
-def posted(anybody: Caller, body: Any, content_type: str | None = "application/json") -> Answered:
-    """Post a body with this content type, or none."""
+def posted(
+    anybody: Caller,
+    body: Any,
+    content_type: str | None = "application/json",
+    *,
+    method: str = "POST",
+    path: str = "/v1/notes",
+) -> Answered:
+    """Send a body with this content type, or none."""
 
     def dress(request: Request) -> None:
         request.headers.pop("Content-Type", None)
         request.headers |= {"Content-Type": content_type} if content_type is not None else {}
 
-    return Caller(anybody.client, dress).post("/v1/notes", body)
+    return Caller(anybody.client, dress).request(method, path, body)
+
+
+def shouted(anybody: Caller, body: Any, content_type: str | None = "application/json") -> Answered:
+    return posted(anybody, body, content_type, method="PUT", path="/v1/shouts/a")
 
 
 class TestBody:
@@ -161,6 +185,39 @@ class TestBody:
         assert anybody.post("/v1/notes", body.ljust(LIMIT)).status == 201
         answer = anybody.post("/v1/notes", body.ljust(LIMIT + 1))
         assert (answer.status, answer.problem, answer.body["limit"]) == (413, "body-too-large", LIMIT)
+
+
+class TestSalvage:
+    """Where no body is a reason to refuse."""
+
+    @pytest.mark.parametrize(
+        ("body", "told"),
+        [
+            ({"text": "a", "stars": 2}, {"text": "a", "stars": 2, "incomplete": False}),
+            ({"text": "a", "stars": "many"}, {"text": "a", "stars": 0, "incomplete": True}),
+            ({"text": "a", "colour": "red"}, {"text": "a", "stars": 0, "incomplete": True}),
+            (b"", {"text": "", "stars": 0, "incomplete": True}),
+            (b"\xff{", {"text": "", "stars": 0, "incomplete": True}),
+            (b'{"stars": 2}'.ljust(10 * LIMIT), {"text": "", "stars": 2, "incomplete": False}),
+        ],
+    )
+    @pytest.mark.parametrize("content_type", ["application/json", "text/plain", "image/png", "", None])
+    def test_what_can_be_read_is_taken(
+        self, anybody: Caller, body: Any, told: dict[str, Any], content_type: str | None
+    ) -> None:
+        answer = shouted(anybody, body, content_type)
+
+        assert (answer.status, answer.body) == (200, told)
+
+    def test_other_things_than_the_body_are_still_judged(self, anybody: Caller) -> None:
+        assert anybody.request("PUT", "/v1/shouts/a?loud=yes", {"text": "a"}).problem == "request-invalid"
+
+    def test_a_struct_that_cannot_say_what_it_lacks_cannot_be_declared(self) -> None:
+        def write(request: Note) -> Note:
+            return request
+
+        with pytest.raises(TypeError, match="text must be given"):
+            endpoint(Blueprint(__name__), "POST /v1/elsewhere", allow=ANYBODY, salvages=True)(write)
 
 
 class TestAddress:

@@ -176,7 +176,7 @@ class TestTheRow:
         ("change", "refusal"), [({}, None), ({"state": "retired"}, DeviceBlocked), ({"generation": 2}, DeviceBlocked)]
     )
     def test_the_present_row_is_only_given_to_the_same_enrolment(
-        self, api: Api, change: dict[str, Any], refusal: type[Problem] | None
+        self, api: Api, clock: FakeClock, change: dict[str, Any], refusal: type[Problem] | None
     ) -> None:
         row = a_handset(api).row
         who = Handset(
@@ -186,6 +186,7 @@ class TestTheRow:
             carrier="C1001",
             depot="75015A",
             state=DeviceState.ENROLLED,
+            signed_at=clock.at,
             row=row,
         )
         for name, value in change.items():

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from chalice.app import Blueprint, Chalice
+from chalice.test import Client
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from http_message_signatures import HTTPMessageSigner, MappingKeyResolver, algorithms
 from http_message_signatures.algorithms import HTTPSignatureAlgorithm
 
+from chalicelib.core import access, ids, journal
 from chalicelib.core import clock as core_clock
-from chalicelib.core import ids, journal
+from chalicelib.core import endpoint as frame
+from chalicelib.core.access import Handset
+from chalicelib.core.endpoint import endpoint
+from chalicelib.core.errors import ClockSkewed
+from chalicelib.core.schemas import Schema
 from handset.signing import HandsetKey, Request, sign
 from tests.support import dynamodb
-from tests.support.api import AUTHORITY, Answered, Api
+from tests.support.api import AUTHORITY, Answered, Api, Caller
 from tests.support.clock import FakeClock
 from tests.support.cloud import Cloud
 from tests.support.factories import ITEM, HeldHandset, a_handset
@@ -302,6 +309,102 @@ class TestClock:
         expired = clock.at - timedelta(seconds=1)
 
         assert refused(asked(api, lambda request: signed(request, handset, expires=expired)))
+
+
+class Told(Schema):
+    signed_at: datetime
+
+
+@pytest.fixture
+def whenever(handset: HeldHandset) -> Callable[[Callable[[Request], None]], Answered]:
+    """Asks an endpoint of the tests' own, which takes signatures of any time and tells when it was made."""
+    routes = Blueprint(__name__)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(frame, "REGISTRY", {})
+
+        @endpoint(routes, "PUT /v1/whenever", allow=access.handset(any_clock=True))
+        def tell(who: Handset) -> Told:
+            return Told(signed_at=who.signed_at)
+
+    app = Chalice("test")
+    app.register_blueprint(routes)
+    return lambda dress: Caller(Client(app), dress).put("/v1/whenever", {"a": "body"})
+
+
+class TestAnyClock:
+    """What must never be refused for the time: all else of the signature is checked as ever."""
+
+    @pytest.mark.parametrize("seconds", [0, 301, -301, 86400 * 365 * 10, 86400 * 365 * 100, -86400 * 365 * 40])
+    def test_whenever_it_was_signed_it_is_let_in_and_the_moment_told(
+        self, handset: HeldHandset, whenever: Any, clock: FakeClock, seconds: int
+    ) -> None:
+        signed_at = clock.at + timedelta(seconds=seconds)
+
+        answer = whenever(lambda request: sign(request, handset.key, key_id=handset.device, created=signed_at))
+
+        assert (answer.status, answer.body) == (200, {"signed_at": signed_at.isoformat().replace("+00:00", "Z")})
+
+    @pytest.mark.parametrize(
+        ("created", "told"), [(10**14, "9999-01-01T00:00:00Z"), (-(10**14), "1970-01-01T00:00:00Z")]
+    )
+    def test_a_clock_beyond_the_calendar_is_none_either(
+        self, handset: HeldHandset, whenever: Any, created: int, told: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Moment(datetime):
+            def timestamp(self) -> float:
+                return created
+
+        answer = whenever(
+            lambda request: sign(request, handset.key, key_id=handset.device, created=Moment.now(core_clock.PARIS))
+        )
+
+        assert (answer.status, answer.body) == (200, {"signed_at": told})
+
+    def test_it_may_even_have_expired(self, handset: HeldHandset, whenever: Any, clock: FakeClock) -> None:
+        expired = clock.at - timedelta(days=1)
+
+        answer = whenever(lambda request: _whole(request, handset, expires=expired))
+
+        assert answer.status == 200
+
+    def test_another_key_is_refused(self, handset: HeldHandset, whenever: Any, clock: FakeClock) -> None:
+        other = HandsetKey.generate()
+
+        assert refused(whenever(lambda request: sign(request, other, key_id=handset.device, created=clock.at)))
+
+    @pytest.mark.parametrize("left_out", COVERED)
+    def test_each_component_must_be_covered(self, handset: HeldHandset, whenever: Any, left_out: str) -> None:
+        covered = [name for name in COVERED if name != left_out]
+
+        assert refused(whenever(lambda request: _whole(request, handset, covered)))
+
+    def test_another_body_is_refused(self, handset: HeldHandset, whenever: Any) -> None:
+        def dress(request: Request) -> None:
+            other = Request(method=request.method, url=request.url, body=b"another")
+            _whole(other, handset)
+            request.headers |= other.headers
+
+        assert refused(whenever(dress))
+
+    def test_a_retired_handset_is_refused(self, api: Api, whenever: Any, clock: FakeClock) -> None:
+        retired = a_handset(api, state="retired")
+
+        answer = whenever(lambda request: sign(request, retired.key, key_id=retired.device, created=clock.at))
+
+        assert (answer.status, answer.problem) == (403, "device-blocked")
+
+    def test_it_is_described_so(self) -> None:
+        rule = access.handset(any_clock=True, blocked_too=True)
+
+        assert ClockSkewed not in rule.problems
+        assert rule.told == "For handsets, blocked ones too. Whatever their clock says."
+        assert ClockSkewed in access.handset().problems
+
+
+def _whole(request: Request, handset: HeldHandset, covered: Sequence[str] = COVERED, **options: Any) -> None:
+    """Sign a request whose digest is there, whether it is covered or not."""
+    sign(request, handset.key, key_id=handset.device, created=core_clock.now())
+    signed(request, handset, covered, use_existing_digest=True, **options)
 
 
 def test_an_outage_is_not_told_as_a_wrong_signature(handset: HeldHandset) -> None:

@@ -6,11 +6,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from chalicelib.alerts.schemas import Flag
 from handset.__main__ import main
 from handset.client import Handset
+from tests.support.alerts import ON_CALL, Desk, alert_of
 from tests.support.bridge import NO_NETWORK, Bridge
 from tests.support.factories import ITEM
 from tests.support.fleet import retire
@@ -91,3 +94,52 @@ def test_a_step_that_does_not_exist_is_a_usage_error(folder: str) -> None:
     with pytest.raises(SystemExit) as exited:
         main(["--folder", folder, "scan", ITEM, "teleported"])
     assert exited.value.code == 2
+
+
+class TestAlertButton:
+    AT = ("--at", "48.8432", "2.3056", "--radius", "9", "--battery", "64", "--place", "12 RUE LECOURBE")
+
+    def test_it_raises_follows_and_cancels(self, bridge: Bridge, folder: str, desk: Desk, capsys: Printed) -> None:
+        common = ["--folder", folder, "--connect-to", bridge.connect_to]
+        assert main([*common, "pins", "2580", "1379"]) == 0
+        assert main([*common, "sos", "--silent", *self.AT]) == 0
+        desk.work()
+        assert main([*common, "where", *self.AT]) == 0
+        assert main([*common, "cancel", "1379"]) == 0
+        assert main([*common, "alert"]) == 0
+
+        told = capsys.readouterr().out.splitlines()
+        told = [line for line in told if not line.startswith("{")]
+        alert = told[1].removeprefix("Pressed: ")
+        assert told == [
+            "The PINs are set.",
+            f"Pressed: {alert}",
+            f"{alert}: the alert is raised",
+            "Taken. Report again in 5 s.",
+            f"{alert}: cancelled",
+            f"{alert}: cancelled",
+        ]
+        assert (alert_of(alert).silent, alert_of(alert).battery) == (True, 64)
+        assert Flag.DURESS in alert_of(alert).flags
+        desk.sent(ON_CALL)
+
+    def test_without_network_it_gives_the_text_and_keeps_the_press(
+        self, bridge: Bridge, folder: str, desk: Desk, capsys: Printed
+    ) -> None:
+        assert main(["--folder", folder, "--connect-to", NO_NETWORK, "sos", "--tries", "1", *self.AT]) == 1
+        printed = capsys.readouterr()
+        assert 'To be sent as SMS: A"ML=1;lt=+48.84320;lg=+002.30560;' in printed.out
+        assert "Nothing is lost" in printed.err
+        assert main(["--folder", folder, "--connect-to", bridge.connect_to, "where"]) == 0
+        desk.work()
+        desk.sent(ON_CALL)
+
+    def test_without_an_alert_it_says_so(self, folder: str, capsys: Printed) -> None:
+        assert main(["--folder", folder, "where"]) == 1
+        assert main(["--folder", folder, "cancel", "2580"]) == 1
+        assert capsys.readouterr().err.count("There is no alert that is not over") == 2
+
+    def test_a_self_test_that_nobody_answers_is_told(self, folder: str, capsys: Printed) -> None:
+        with patch("time.sleep"):
+            assert main(["--folder", folder, "--connect-to", NO_NETWORK, "self-test"]) == 1
+        assert "Tell your depot before you go" in capsys.readouterr().err

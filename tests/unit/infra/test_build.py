@@ -23,6 +23,10 @@ UNCHECKED_HASH = 1
 """The flags of bytecode that is never checked against its source (PEP 552)."""
 UNFINISHED = ROOT / ".chalice" / "deployments" / "unfinished-python3.11.zip"
 MIB = 2**20
+ALERTS = ("AlertsAPI", "AlertEvents", "AlertTimers", "AlertPages", "AlertTexts", "AlertSweep")
+"""The functions that alerts hang on."""
+ACCOUNTS_CONCURRENCY = 1000
+"""What AWS grants an account."""
 
 
 def run_alone(script: str, folder: Path) -> str:
@@ -85,8 +89,9 @@ class TestPackage:
 
     def test_every_client_that_the_code_asks_for_can_be_made(self, unpacked: Path) -> None:
         sources = {path: path.read_text() for path in (unpacked / "chalicelib").rglob("*.py")}
-        asked = {name for text in sources.values() for name in re.findall(r"\.client\(\s*\"([\w-]+)\"", text)}
-        assert {"kms", "s3", "secretsmanager", "sqs"} <= asked <= set(SERVICES)
+        calls = r"\.(?:client|call_once)\(\s*\"([\w-]+)\""
+        asked = {name for text in sources.values() for name in re.findall(calls, text)}
+        assert {"kms", "s3", "secretsmanager", "sesv2", "sns", "sqs"} <= asked <= set(SERVICES)
         makers = {path.name for path, text in sources.items() if re.search(r"create_client|import boto3", text)}
         assert makers == {"aws.py"}
         script = "from chalicelib.core import aws; [aws.client(name) for name in sys.argv[1:]]"
@@ -134,6 +139,17 @@ class TestStages:
         assert found.keys() == functions(template).keys()
         assert len(roles) == len(found)
         assert told == {stage}
+
+    @pytest.mark.parametrize("stage", STAGES)
+    def test_alerts_run_whatever_else_uses_up_the_account(self, stages: Mapping[str, Path], stage: str) -> None:
+        found = functions(json.loads((stages[stage] / "template.json").read_text()))
+        of_alerts = {
+            name: each.get("ReservedConcurrentExecutions", 0) for name, each in found.items() if "Alert" in name
+        }
+        assert of_alerts.keys() == set(ALERTS)
+        assert min(of_alerts.values()) > 1
+        assert sum(of_alerts.values()) < ACCOUNTS_CONCURRENCY / 2
+        assert "ReservedConcurrentExecutions" not in found["APIHandler"]
 
     @pytest.mark.parametrize("stage", STAGES)
     def test_the_template_is_one_that_cloudformation_takes(self, stages: Mapping[str, Path], stage: str) -> None:

@@ -20,6 +20,7 @@ RUN = Run(
     user_pool="pool",
     staff_client="staff",
     tracking_client="tracking",
+    texts_topic="arn:aws:sns:eu-west-3:000000000000:texts",
     sftp_root="/sftp",
 )
 

@@ -9,6 +9,7 @@ import pytest
 from chalice.app import ScheduledEventConfig
 
 from app import app
+from chalicelib.core import queues
 from infra import watch
 from infra.build import ROOT
 from tests.support import template
@@ -16,8 +17,12 @@ from tests.support import template
 FUNCTION = watch.FUNCTION
 
 
-HOUR = 3600
+MINUTE, HOUR = 60, 3600
 CONSUMERS = {
+    "AlertEvents": "alert_events",
+    "AlertPages": "alert_pages",
+    "AlertTexts": "alert_texts",
+    "AlertTimers": "alert_timers",
     "Judging": "judging",
     "Relay": "relay",
     "Sorting": "sorting",
@@ -36,7 +41,8 @@ def watched() -> dict[str, Any]:
     for source in app.event_sources:
         if isinstance(source, ScheduledEventConfig):
             clock = {"Type": "Schedule", "Properties": {"Schedule": source.schedule_expression}}
-            functions[source.name.capitalize()]["Properties"]["Events"] = {"Clock": clock}
+            logical = source.name.title().replace("_", "")
+            functions[logical]["Properties"]["Events"] = {"Clock": clock}
     return watch.watched({"Resources": functions})
 
 
@@ -74,7 +80,7 @@ def test_every_alarm_leads_to_a_paragraph_of_the_runbook(watched: dict[str, Any]
 
 
 def test_silence_of_a_heartbeat_is_an_alarm(watched: dict[str, Any]) -> None:
-    for name in ("SweeperSilent", "ErasureBehind"):
+    for name in ("SweeperSilent", "ErasureBehind", "AlertSweeperSilent"):
         assert watched[name]["Properties"]["TreatMissingData"] == "breaching"
 
 
@@ -93,7 +99,7 @@ def test_only_consumers_report_messages(watched: dict[str, Any]) -> None:
     assert {name.removesuffix(suffix) for name in watched if name.endswith(suffix)} == set(CONSUMERS)
 
 
-@pytest.mark.parametrize("logical", sorted(set(CONSUMERS) - {"Relay"}))
+@pytest.mark.parametrize("logical", sorted(set(CONSUMERS) - {"Relay", "AlertEvents"}))
 def test_a_message_that_fails_once_wakes_nobody_and_one_that_goes_on_failing_somebody(
     watched: dict[str, Any], logical: str
 ) -> None:
@@ -115,6 +121,43 @@ def test_a_function_that_seldom_runs_is_given_longer_periods(
     """Three periods of five minutes in a row could not all hold errors of what runs once an hour."""
     found = alarm(watched, f"{logical}{metric}")
     assert (found["Period"], found["EvaluationPeriods"]) == (seconds, 3)
+
+
+class TestAlerts:
+    """Somebody is in danger: who is on call hears of it within minutes."""
+
+    def test_the_sweeper_is_missed_after_three_minutes(self, watched: dict[str, Any]) -> None:
+        found = alarm(watched, "AlertSweeperSilent")
+        assert (found["MetricName"], found["Period"], found["EvaluationPeriods"]) == ("AlertSweeperRan", MINUTE, 3)
+        assert (found["ComparisonOperator"], found["Threshold"]) == ("LessThanThreshold", 1)
+
+    @pytest.mark.parametrize("logical", ["AlertsAPI", "AlertEvents", "AlertTimers", "AlertPages", "AlertSweep"])
+    @pytest.mark.parametrize("metric", ["Errors", "Throttled"])
+    def test_the_first_failure_of_a_function_wakes_somebody(
+        self, watched: dict[str, Any], logical: str, metric: str
+    ) -> None:
+        found = alarm(watched, f"{logical}{metric}")
+        assert (found["Period"], found["EvaluationPeriods"], found["Threshold"]) == (MINUTE, 1, 0)
+
+    @pytest.mark.parametrize("logical", ["PagesQueue", "AlertTextsQueue"])
+    def test_no_page_and_no_text_waits_for_half_a_minute_unnoticed(self, watched: dict[str, Any], logical: str) -> None:
+        found = alarm(watched, f"{logical}Old")
+        assert (found["Threshold"], found["Period"], found["EvaluationPeriods"]) == (30, MINUTE, 1)
+
+    def test_a_timer_that_waits_for_its_time_wakes_nobody(self, watched: dict[str, Any]) -> None:
+        assert alarm(watched, "AlertTimersQueueOld")["Threshold"] > queues.MAX_DELAY
+
+    @pytest.mark.parametrize("logical", ["AlertFailures", "PagesDeadLetters", "AlertTimersDeadLetters"])
+    def test_a_dead_letter_is_seen_at_once(self, watched: dict[str, Any], logical: str) -> None:
+        assert alarm(watched, f"{logical}NotEmpty")["Period"] == MINUTE
+
+
+def test_whatever_is_watched_is_counted_by_somebody(watched: dict[str, Any]) -> None:
+    """An alarm on a metric that nobody writes never rises, or always."""
+    alarms = [one["Properties"] for one in watched.values() if one["Type"] == "AWS::CloudWatch::Alarm"]
+    names = {one["MetricName"] for one in alarms if one["Namespace"] == watch.OURS}
+    sources = [path.read_text() for path in (ROOT / "chalicelib").rglob("*.py")]
+    assert {name for name in names if not any(f'"{name}"' in text for text in sources)} == set()
 
 
 def dashboard(watched: dict[str, Any]) -> str:
