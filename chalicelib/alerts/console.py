@@ -30,7 +30,7 @@ from chalicelib.alerts.tables import LinesRow
 from chalicelib.alerts.track import Track
 from chalicelib.core import clock, events, journal, keyring, settings, telemetry
 from chalicelib.core.callers import StaffMember
-from chalicelib.core.errors import AccessDenied, Unavailable
+from chalicelib.core.errors import Unavailable
 from chalicelib.core.events import Event
 from chalicelib.core.http_signatures import SignatureSettings
 from chalicelib.core.keyring import DataKey, KeyGone
@@ -161,8 +161,7 @@ def _change(alert_id: str, action: _Action, by: StaffMember, correlation_id: str
 def _theirs(alert_id: str, by: StaffMember) -> Held:
     """An alert of the zones and depots of a member of staff: the national desk has those without a zone."""
     held = store.existing(alert_id)
-    if not by.reaches(held.alert.depot, held.alert.zone or NATIONAL):
-        raise AccessDenied("The alert is not in one of your zones. Ask who has it to hand it over.")
+    zones.require_alert(by, held.alert.depot, held.alert.zone or NATIONAL)
     return held
 
 

@@ -347,11 +347,6 @@ def next_report(alert: Alert, battery: int | None, now: datetime) -> int:
     return often if now - alert.received_at < OFTEN_FOR else later
 
 
-def in_order(events: Sequence[Happened]) -> list[Happened]:
-    """Events in the order in which they happened."""
-    return sorted(events, key=lambda happened: happened.number)
-
-
 def _begun_anew(alert: Alert, what: str, now: datetime, **told: Any) -> Move:
     alert = _with(alert, state=State.NOTIFIED, epoch=alert.epoch + 1, step=0)
     alert = _with(alert, ladder_from=now, lease_until=None, owner="")

@@ -90,7 +90,7 @@ def tick(alert_id: str) -> list[Alert]:
 
 
 def sweep() -> None:
-    """For a minute, every ten seconds: tick what is due for more than five, and say that the sweeper lives."""
+    """For a minute, every ten seconds: tick what is due for more than four, and say that the sweeper lives."""
     begun = clock.now()
     looks = 0
     while (wait := begun + looks * LOOK_EVERY - clock.now()) < RUN_FOR and looks * LOOK_EVERY < RUN_FOR:

@@ -158,7 +158,7 @@ def require_zone(who: StaffMember, zone: str) -> None:
 def require_alert(who: StaffMember, depot: str, zone: str) -> None:
     """Raise AccessDenied unless an alert's depot or zone is this member of staff's."""
     if not who.reaches(depot, zone):
-        raise AccessDenied("The alert is of a zone and a depot that are not yours.")
+        raise AccessDenied("The alert is not in one of your zones. Ask who has it to hand it over.")
 
 
 # --- policies -----------------------------------------------------------------------------------------------
