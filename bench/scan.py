@@ -126,6 +126,7 @@ def _dynamodb(key: HandsetKey) -> Iterator[None]:
         "FACTEO_OIDC_ISSUER": "bench",
         "FACTEO_OIDC_JWKS": "bench",
         "FACTEO_OIDC_AUDIENCE": "bench",
+        "FACTEO_ALERT_TOPIC": "bench",
     }
     try:
         yield

@@ -255,8 +255,3 @@ def _point_to(work: UnitOfWork, alert: Alert, pointer: AlertsRow | None) -> None
     meanwhile = ChangedMeanwhile("The device raised another alert at the same time.")
     row = AlertsRow(pk=store.pointer_key(alert.device, alert.purpose), content=content, revision=revision)
     work.put(row, when=unchanged, otherwise=meanwhile)
-
-
-def _pointer_key(alert: Alert) -> str:
-    """A self-test or an exercise never stands between two presses that are meant."""
-    return f"device/{alert.device}/{alert.purpose}"

@@ -21,8 +21,6 @@ SILENCE = timedelta(minutes=15)
 FIRST_PRESS = 65.0
 """Seconds after which the first one presses: the sweeper has been there before."""
 LOOK_EVERY = 20.0
-SELDOM = (200_000, 50, 1000)
-"""How seldom Python looks for garbage: a world holds a million things that stay."""
 UNKNOWN_DEPOT = "X9D"
 STATES = ("enrolled",) * 8 + ("quarantined", "wiping")
 
@@ -83,15 +81,14 @@ def burst(seed: int, carriers: int, *, within: float, after: float) -> Day:
 def _dawn(seed: int, plan: Plan) -> Iterator[tuple[World, float]]:
     began = time.perf_counter()
     gc.collect()  # what is left of the day before
-    usual = gc.get_threshold()
-    gc.set_threshold(*SELDOM)
+    gc.disable()  # a world holds a million things that stay
     try:
         world = World(seed, plan)
         with world.running():
             people.set_up(world)
             yield world, began
     finally:
-        gc.set_threshold(*usual)
+        gc.enable()
 
 
 def _carrier(world: World, number: int) -> Carrier:

@@ -52,7 +52,7 @@ def error(operation: str, code: str, message: str, **more: Any) -> ClientError:
 
 
 def _require_known(operation: str, request: Request, *known: str) -> None:
-    if any(name not in known for name in request):
+    if not request.keys() <= set(known):
         raise Unsupported(f"{operation} with {sorted(set(request) - set(known))}")
 
 
@@ -182,7 +182,7 @@ class _Write(NamedTuple):
         return self.condition is not None and not self.condition(before or {})
 
 
-@dataclass
+@dataclass(eq=False)
 class Transaction:
     """A transaction under way."""
 

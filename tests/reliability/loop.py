@@ -1,25 +1,24 @@
 """A discrete-event loop under a fake clock, in which the product's blocking code runs unchanged.
 
-Each piece of work has a thread, and only one runs at a time: who sleeps hands over to whoever wakes first. So two
-workers meet each other between any two calls of AWS as they would in the cloud, in an order that the seed decides, and
-time is what the calls took.
+Each piece of work is a greenlet: who sleeps hands over to whoever wakes first. So two workers meet each other between
+any two calls of AWS as they would in the cloud, in an order that the seed decides, and time is what the calls took.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
+
+from greenlet import getcurrent, greenlet
 
 from chalicelib.core import clock
 from tests.support.clock import MONDAY_MORNING
-
-STACK_BYTES = 512 * 1024
 
 
 class Killed(BaseException):
@@ -38,15 +37,10 @@ class Process:
 
 @dataclass(eq=False)
 class _Task:
-    """A thread and what it does now."""
+    """A greenlet, and the functions of Lambda that it is in."""
 
-    go: threading.Lock = field(default_factory=threading.Lock)
-    work: Callable[[], Any] | None = None
+    greenlet: greenlet
     processes: list[Process] = field(default_factory=list)
-    thread: threading.Thread | None = None
-
-    def __post_init__(self) -> None:
-        self.go.acquire()
 
 
 class Loop:
@@ -57,11 +51,9 @@ class Loop:
         self.switches = 0
         self._heap: list[tuple[datetime, int, Any]] = []
         self._count = itertools.count()
-        self._main = _Task()
+        self._main = _Task(getcurrent())
         self._current = self._main
-        self._idle: list[_Task] = []
-        self._tasks: list[_Task] = []
-        self._failure: BaseException | None = None
+        self._sleeping: set[_Task] = set()
         self._closed = False
 
     def __call__(self) -> datetime:
@@ -87,7 +79,7 @@ class Loop:
 
     def start(self, work: Callable[[], Any], *, after: float = 0) -> None:
         """Begin a piece of work that may sleep, in some seconds."""
-        self.after(after, lambda: self._launch(work))
+        self.after(after, lambda: self._begin(work))
 
     def sleep(self, seconds: float) -> None:
         """Let time pass for whoever calls. Raises Killed at the deadline of its process, or if that is dead."""
@@ -100,8 +92,7 @@ class Loop:
             if process.deadline is not None and wake > process.deadline:
                 wake, process.dead = max(process.deadline, self.now), True
         if self._heap and self._heap[0][0] <= wake:
-            heapq.heappush(self._heap, (wake, next(self._count), self._current))
-            self._hand_over(self._current)
+            self._yield_until(wake)
         else:
             self.now = wake
         if process is not None and process.dead:
@@ -119,15 +110,20 @@ class Loop:
 
     def run(self, seconds: float) -> None:
         """Let so much time pass. Raises what any piece of work raised."""
-        heapq.heappush(self._heap, (self.now + timedelta(seconds=seconds), next(self._count), self._main))
-        self._hand_over(self._main)
-        if self._failure is not None:
-            raise self._failure
+        heapq.heappush(self._heap, (self.now + timedelta(seconds=seconds), next(self._count), None))
+        while True:
+            moment, _, what = heapq.heappop(self._heap)
+            self.now = max(self.now, moment)
+            if what is None:
+                return
+            if isinstance(what, _Task):
+                self._resume(what)
+            else:
+                what()
 
     @contextmanager
     def running(self) -> Iterator[Loop]:
-        """Be the product's clock until the block ends; then end all threads."""
-        former = threading.stack_size(STACK_BYTES)
+        """Be the product's clock until the block ends; whoever sleeps then is killed."""
         pause, clock.pause = clock.pause, self.sleep
         try:
             with clock.using(self):
@@ -135,79 +131,37 @@ class Loop:
         finally:
             clock.pause = pause
             self._end()
-            threading.stack_size(former)
 
-    # --- threads
+    # --- greenlets
+
+    def _begin(self, work: Callable[[], Any]) -> None:
+        heapq.heappush(self._heap, (self.now, next(self._count), _Task(greenlet(partial(_until_killed, work)))))
+
+    def _resume(self, task: _Task) -> None:
+        """Let a task go on until it sleeps or ends."""
+        self._current = task
+        try:
+            task.greenlet.switch()
+        finally:
+            self._current = self._main
+
+    def _yield_until(self, wake: datetime) -> None:
+        task = self._current
+        heapq.heappush(self._heap, (wake, next(self._count), task))
+        self._sleeping.add(task)
+        self.switches += 1
+        self._main.greenlet.switch()
+        self._sleeping.remove(task)
+        if self._closed:
+            raise Killed
 
     def _end(self) -> None:
-        """End every thread, one after the other: whoever still waits is killed."""
         self._closed = True
         self._heap.clear()
-        for task in self._tasks:
-            if task.thread is not None and task.thread.is_alive():
-                task.go.release()
-                task.thread.join()
+        for task in list(self._sleeping):
+            self._resume(task)
 
-    def _launch(self, work: Callable[[], Any]) -> None:
-        task = self._idle.pop() if self._idle else self._new_task()
-        task.work = work
-        heapq.heappush(self._heap, (self.now, next(self._count), task))
 
-    def _new_task(self) -> _Task:
-        task = _Task()
-        task.thread = threading.Thread(target=self._live, args=[task], daemon=True)
-        self._tasks.append(task)
-        task.thread.start()
-        return task
-
-    def _live(self, task: _Task) -> None:
-        while True:
-            task.go.acquire()
-            if self._closed:
-                return
-            self._current = task
-            try:
-                assert task.work is not None
-                task.work()
-            except Killed:
-                pass
-            except BaseException as failure:
-                if not self._closed:
-                    self._failure = failure
-                    self._wake(self._main)
-                return
-            if self._closed:
-                return
-            task.work = None
-            task.processes.clear()
-            self._idle.append(task)
-            self._hand_over(None)
-
-    def _hand_over(self, me: _Task | None) -> None:
-        """Let happen what comes next, until it is the turn of `me` again."""
-        try:
-            following = self._following()
-        except BaseException as failure:
-            self._failure, following = failure, self._main
-        if following is not me:
-            self._wake(following)
-            if me is None:
-                return
-            me.go.acquire()
-            if self._closed:
-                raise Killed
-        assert me is not None
-        self._current = me
-
-    def _following(self) -> _Task:
-        """Whose turn it is, after everything that happens before it."""
-        while True:
-            moment, _, what = heapq.heappop(self._heap)
-            self.now = max(self.now, moment)
-            if isinstance(what, _Task):
-                return what
-            what()
-
-    def _wake(self, task: _Task) -> None:
-        self.switches += 1
-        task.go.release()
+def _until_killed(work: Callable[[], Any]) -> None:
+    with suppress(Killed):
+        work()

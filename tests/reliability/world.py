@@ -14,6 +14,7 @@ import json
 import os
 import random
 import re
+import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -200,6 +201,7 @@ class World:
         yield oidc, "claims_of", json.loads
         yield http_signatures, "verify", self._verify
         yield ids.secrets, "randbits", self.random.getrandbits
+        yield uuid, "uuid4", lambda: uuid.UUID(int=self.random.getrandbits(128))
         yield pins, "MEMORY_KIB", 8
         yield pins, "ITERATIONS", 1
 
