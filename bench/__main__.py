@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 
 from bench import cold_start, machine, scan
@@ -25,10 +26,13 @@ def _cold_starts(folder: Path) -> list[str]:
     print(f"{'cold start (CPU ms, import and first client)':46}{'bare':>8}{'ours':>8}{'ratio':>8}{'bound':>8}")
     for figure in figures:
         bound = f"{figure.bound:.1f}" if figure.bound else "apart"
-        print(f"  {figure.name:44}{figure.bare:8.0f}{figure.ours:8.0f}{figure.ratio:8.2f}{bound:>8}")
+        cost, (*before, last) = figure.cost, textwrap.wrap(figure.name, 42)
+        for line in before:
+            print(f"  {line}")
+        print(f"  {last:44}{cost.bare:8.0f}{cost.ours:8.0f}{cost.ratio:8.2f}{bound:>8}")
     sizes = [(name, (folder / name / "deployment.zip").stat().st_size / MIB) for name in ("bare", "ours")]
     print("zip (MiB): " + ", ".join(f"{name} {size:.1f}" for name, size in sizes))
-    return [figure.name for figure in figures if figure.bound and figure.ratio > figure.bound]
+    return [figure.name for figure in figures if figure.bound and figure.cost.ratio > figure.bound]
 
 
 def _scans() -> list[str]:
@@ -38,7 +42,7 @@ def _scans() -> list[str]:
         name = f"{one.scans} scans, {one.calls} calls"
         cost, quartiles = one.cost, ", ".join(f"{value:.2f}" for value in one.cost.quartiles)
         print(f"  {name:44}{cost.bare:8.2f}{cost.ours:8.2f}{cost.ratio:8.2f}{scan.BOUND:8.1f}")
-        print(f"    quartiles of the ratio in {scan.TURNS} turns of {scan.CALLS} requests: {quartiles}")
+        print(f"    quartiles of the ratio in {scan.TURNS} turns: {quartiles}")
         print(f"    {one.request_bytes} bytes from the handset, {one.dynamodb_bytes} to DynamoDB")
     print()
     return [f"{one.scans} scans" for one in figures if one.cost.ratio > scan.BOUND]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.scan import Compared, compared
 from infra import build
 from infra.build import ROOT
 
 BARE = ROOT / "bench" / "bare"
-ROUNDS = 15
+TURNS = 25
 API_BOUND, WORKER_BOUND = 1.6, 1.3
 
 MODULES: Mapping[str, str] = {
@@ -65,27 +65,32 @@ THEIRS = SCRIPT.format(client="module.client()")
 
 
 class Ratio(NamedTuple):
-    """A figure: what was measured, the bare one's and ours in milliseconds of CPU, and the bound of their ratio."""
+    """A figure: the functions measured, and what the module that they share costs."""
 
     name: str
-    bare: float
-    ours: float
-    ratio: float
+    cost: Compared
     bound: float | None
 
 
 def measure(folder: Path) -> list[Ratio]:
-    """Each function beside the bare one, by turns; the ratio of the medians."""
+    """Each module beside the bare function, by turns."""
     bare, ours = _unpacked_bare(folder), _unpacked(build.build("local", folder / "ours") / "deployment.zip", folder)
-    wanted = [(name, module, API_BOUND if module in APIS else WORKER_BOUND) for name, module in MODULES.items()]
-    rare = [(name, modules, None) for name, modules in RARE.items()]
-    return [_compared(name, modules, bound, bare, ours) for name, modules, bound in [*wanted, *rare]]
+
+    def compare(modules: str) -> Compared:
+        return compared([(_seconds(THEIRS, bare, "app"), _seconds(OURS, ours, modules)) for _ in range(TURNS)])
+
+    bounded = [
+        Ratio(", ".join(functions), compare(module), API_BOUND if module in APIS else WORKER_BOUND)
+        for module, functions in _by_module().items()
+    ]
+    return [*bounded, *(Ratio(name, compare(modules), None) for name, modules in RARE.items())]
 
 
-def _compared(name: str, modules: str, bound: float | None, bare: Path, ours: Path) -> Ratio:
-    turns = [(_seconds(THEIRS, bare, "app"), _seconds(OURS, ours, modules)) for _ in range(ROUNDS)]
-    theirs, own = (statistics.median(times) * 1000 for times in zip(*turns, strict=True))
-    return Ratio(name, theirs, own, own / theirs, bound)
+def _by_module() -> Mapping[str, Sequence[str]]:
+    found: dict[str, list[str]] = {}
+    for function, module in MODULES.items():
+        found.setdefault(module, []).append(function)
+    return found
 
 
 def _seconds(script: str, root: Path, modules: str) -> float:

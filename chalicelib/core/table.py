@@ -64,6 +64,14 @@ class Table(Model):
         except DoesNotExist:
             return None
 
+    def as_put(self, *, only_new: bool) -> dict[str, Any]:
+        """What a transaction needs to write this row, be it `only_new`: if there is none with its key yet.
+
+        PynamoDB's own way takes each item apart by its schema and builds the condition again: two thirds of the cost.
+        """
+        put = {"TableName": self._get_connection().table_name, "Item": self.serialize()}
+        return put | _none_yet(str(self._hash_keyname)) if only_new else put
+
     @classmethod
     def among(cls: type[RowT], rows: Rows, hash_key: str) -> RowT | None:
         """The row of this table with that key, of rows that were read together. Raises KeyError if it was not asked."""
@@ -73,6 +81,10 @@ class Table(Model):
     def find_many(cls: type[RowT], keys: Iterable[Any]) -> Iterable[RowT]:
         """The rows with those keys that exist, each once, in no order: a consistent call for each 100 keys."""
         return cls.batch_get(keys, consistent_read=True)
+
+
+def _none_yet(hash_key: str) -> dict[str, Any]:
+    return {"ConditionExpression": "attribute_not_exists (#0)", "ExpressionAttributeNames": {"#0": hash_key}}
 
 
 Place = tuple[type[Table], str]
