@@ -135,6 +135,7 @@ WORDS: Mapping[str, str] = {
     "noted": "note",
     "lease-over": "NOBODY GOES ON WITH IT",
     "pressed-again": "SOS PRESSED AGAIN",
+    "completed": "the press came after its text",
     "joined": "belongs to another alert",
     "handed-over": "handed to another zone",
     "taken-over": "SOS TAKEN OVER from another zone",

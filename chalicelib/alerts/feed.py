@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice, takewhile
 from typing import Final, NamedTuple
 
 import msgspec
 
 from chalicelib.alerts import ladder, store
+from chalicelib.alerts.ladder import Move
 from chalicelib.alerts.schemas import Alert, Feed, FeedLine, Line
 from chalicelib.alerts.store import Held
 from chalicelib.alerts.tables import AlertsRow, LinesRow
@@ -79,9 +81,15 @@ def shown(zone: str, after: int, through: int, *, by: str, correlation_id: str) 
         raise RequestInvalid("'through' is the number of a line after 'after'.")
     within = LinesRow.sk.between(_sk(after + 1), _sk(min(through, after + PAGE)))
     rows = LinesRow.query(_pk(zone), within, consistent_read=True)
-    for alert_id in dict.fromkeys(row.holds(FeedLine).alert for row in rows):
-        now = clock.now()
-        store.change(alert_id, lambda alert: ladder.seen(alert, now, by=by), correlation_id=correlation_id)  # noqa: B023
+    last = {line.alert: line for line in (row.holds(FeedLine) for row in rows)}
+    for line in last.values():
+        store.change(line.alert, partial(_seen, zone=zone, line=line, by=by), correlation_id=correlation_id)
+
+
+def _seen(alert: Alert, *, zone: str, line: Line, by: str) -> Move | None:
+    """The alert as it is seen; None if another zone has it now, or its ladder began anew since that line."""
+    is_past = alert.id == line.alert and alert.epoch != line.epoch
+    return None if alert.zone != zone or is_past else ladder.seen(alert, clock.now(), by=by)
 
 
 def open_in(zone: str) -> list[str]:

@@ -130,7 +130,7 @@ def seen_by(alert_id: str, *, who: Handset) -> Views:
 
 def _press(alert_id: str, who: Handset) -> _Press:
     own = store.own(alert_id)
-    if own.alert.device != who.device:
+    if not own.alert.is_of(who.device, who.carrier):
         raise NotFound(f"There is no alert {alert_id}.")
     return _Press(own, store.joined(own), store.going_on_for(own))
 

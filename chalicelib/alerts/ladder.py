@@ -16,6 +16,7 @@ from chalicelib.alerts.schemas import (
     TAKEN,
     UNTAKEN,
     Alert,
+    Awaited,
     Flag,
     Happened,
     Line,
@@ -33,6 +34,8 @@ PAGES_LOOKED_AT_AFTER: Final = timedelta(seconds=5)
 REPEATED_AFTER: Final = timedelta(seconds=10)
 """While no channel works, the last step is not repeated more often than that."""
 FEED_LOOKED_AT_AFTER: Final = timedelta(seconds=5)
+SAME_WITHIN: Final = timedelta(minutes=10)
+"""A text that names no press belongs to the one that came within that time, before it or after it."""
 LOW_BATTERY: Final = 15
 """Per cent: below it the handset reports every minute only."""
 BREADCRUMBS: Final = (5, 15, 60)
@@ -105,7 +108,7 @@ def say(alert: Alert, what: str, now: datetime, *, by: str = SYSTEM, **told: Any
 def raised(alert: Alert, now: datetime, **told: Any) -> Move:
     """A new alert: at once, or after a time in which the carrier may say that it is nothing.
 
-    That time is the default one: the zone, whose policy may have another, is not known yet.
+    That time is the default one as long as the zone, whose policy may have another, is not known: see `placed`.
     """
     if alert.trigger.is_automatic and alert.purpose is not Purpose.SELF_TEST:
         until = now + timedelta(seconds=alert.plan.timers.pre_alarm)
@@ -116,7 +119,9 @@ def raised(alert: Alert, now: datetime, **told: Any) -> Move:
 
 
 def placed(alert: Alert, zone: str, plan: Plan, now: datetime, *, follows: str = "") -> Move:
-    """The zone was found. `follows` is the device's alert before, which is closed."""
+    """The zone was found, and with it how long a pre-alarm lasts. `follows` is the alert before, which is closed."""
+    if alert.state is State.PRE_ALARM:
+        alert = _with(alert, pre_alarm_until=alert.received_at + timedelta(seconds=plan.timers.pre_alarm))
     return say(_with(alert, zone=zone, plan=plan, follows=follows), "placed", now, other=follows)
 
 
@@ -129,20 +134,32 @@ def pressed_again(alert: Alert, press: Alert, now: datetime) -> Move:
     """The carrier pressed again: the ladder begins anew, with what the press tells. Raises AlertClosed.
 
     Whoever presses again means it: an earlier wish to cancel counts no more. Nobody has taken it any more, and the
-    handset sees that; unless the press was none, but a PIN that told of duress.
+    handset sees that; unless the press was none, but a PIN that told of duress. If a text and the press that it was
+    sent for meet, the ladder goes on.
     """
     require_open(alert)
+    is_same = alert.state in UNTAKEN and _are_one(alert, press)
     if Flag.DURESS not in press.flags:
         alert = _with(alert, taken_until=None)
     heard = press if press.heard_at >= alert.heard_at else alert
     where = press.whereabouts or alert.whereabouts
     flags = (alert.flags | press.flags) - {Flag.CANCEL_ASKED}
-    alert = _with(alert, presses=(*alert.presses, press.id), flags=flags, whereabouts=where)
+    alert = _with(alert, flags=flags, whereabouts=where, awaited=Awaited.NONE)
     alert = _with(alert, heard_at=heard.heard_at, battery=alert.battery if heard.battery is None else heard.battery)
     alert = _with(alert, silent=alert.silent or press.silent)
     alert = _with(alert, purpose=Purpose.ACTUAL if press.purpose is Purpose.ACTUAL else alert.purpose)
+    begin = say if is_same else _begun_anew
     by = f"carrier/{press.carrier}"
-    return _begun_anew(alert, "pressed-again", now, by=by, other=press.id, whereabouts=press.whereabouts)
+    return begin(alert, "pressed-again", now, by=by, other=press.id, whereabouts=press.whereabouts)
+
+
+def completed(alert: Alert, now: datetime, **told: Any) -> Move:
+    """The press came after the text that had raised it: what it tells is known now, and the ladder goes on."""
+    known = {name: value for name, value in told.items() if value is not None}
+    flags = (alert.flags - {Flag.INCOMPLETE}) | known.pop("flags", frozenset())
+    alert = _with(alert, awaited=Awaited.NONE, heard_at=now, flags=flags, **known)
+    by = f"carrier/{alert.carrier}"
+    return say(alert, "completed", now, by=by, whereabouts=known.get("whereabouts"))
 
 
 def ticked(alert: Alert, contacts_of: ContactsOf, now: datetime) -> Move:
@@ -187,15 +204,15 @@ def _is_breached(alert: Alert, now: datetime) -> bool:
     return alert.acked_at is None and waited >= BREACHED_AFTER and Flag.SLA_BREACHED not in alert.flags
 
 
-def hurried(alert: Alert, epoch: int, step: int, now: datetime) -> Move | None:
-    """A step may have reached nobody: the next one is due at once, a repeat of the last one in ten seconds.
+def hurried(alert: Alert, epoch: int, step: int, now: datetime, *, up_to: int) -> Move | None:
+    """The step before `step` may have reached nobody: those `up_to` the next that reaches somebody are due at once.
 
-    None if the ladder has gone on already, or it is due earlier.
+    A repeat of the last one is due in ten seconds. None if the ladder has gone on already, or it is due earlier.
     """
     if alert.state not in UNTAKEN or (alert.epoch, alert.step) != (epoch, step):
         return None
     wait = REPEATED_AFTER if step >= len(alert.plan.offsets) else timedelta()
-    begun = now + wait - alert.plan.offset(step)
+    begun = now + wait - alert.plan.offset(up_to)
     return None if alert.ladder_from and alert.ladder_from <= begun else Move(_with(alert, ladder_from=begun))
 
 
@@ -345,6 +362,12 @@ def next_report(alert: Alert, battery: int | None, now: datetime) -> int:
     if battery is not None and battery < LOW_BATTERY:
         return rarely
     return often if now - alert.received_at < OFTEN_FOR else later
+
+
+def _are_one(alert: Alert, press: Alert) -> bool:
+    """Whether one of them is the text that the carrier sent for the other."""
+    apart = abs(press.received_at - alert.received_at)
+    return Awaited.ANY in {alert.awaited, press.awaited} and apart <= SAME_WITHIN
 
 
 def _begun_anew(alert: Alert, what: str, now: datetime, **told: Any) -> Move:

@@ -12,6 +12,7 @@ import enum
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -216,7 +217,7 @@ def _send(alert: Alert, page: Page, state: PageState) -> bool:
     if way is None:
         return _done(alert, begun, PageState.FAILED, "the contact is not in the policy any more")
     try:
-        _call(way, messages.message_of(alert, begun.action, begun.step))
+        _call(way, alert, begun)
     except Refused as refused:
         return _done(alert, begun, PageState.FAILED, str(refused))
     except Unknown as unknown:
@@ -253,8 +254,9 @@ def _way(page: Page, policy: Policy) -> Way | None:
     return found if found and found.channel is page.channel else None
 
 
-def _call(way: Way, message: messages.Message) -> None:
-    """Call the channel; again, if it surely took nothing and may do so now."""
+def _call(way: Way, alert: Alert, page: Page) -> None:
+    """Call the channel; again, if it surely took nothing, may do so now, and the page is still wanted."""
+    message = messages.message_of(alert, page.action, page.step)
     for pause in PAUSES:
         try:
             return channels.send(way, message)
@@ -262,6 +264,8 @@ def _call(way: Way, message: messages.Message) -> None:
             if not refused.again:
                 raise
             clock.pause(pause)
+            if not _is_wanted(store.own(alert.id).alert, page):
+                raise
     return channels.send(way, message)
 
 
@@ -297,10 +301,24 @@ def _following(alert: Alert, page: Page) -> Page | None:
 
 
 def _hurried(alert: Alert, page: Page) -> bool:
-    """Nobody may have been reached by this contact: the next step is due at once, unless it was fired already."""
+    """Nobody may have been reached by this contact: the next step is due at once, unless it was fired already.
+
+    A repeat of the last one waits for its time if it reached somebody else.
+    """
     now, step = clock.now(), page.step + 1
-    after = store.change(alert.id, lambda one: ladder.hurried(one, page.epoch, step, now), correlation_id=alert.id)
+    if step >= len(alert.plan.offsets) and _reached_somebody(page):
+        return False
+    up_to = zones.policy_of(page.zone).next_with_contacts(step)
+    hurry = partial(ladder.hurried, epoch=page.epoch, step=step, now=now, up_to=up_to)
+    after = store.change(alert.id, hurry, correlation_id=alert.id)
     return ladder.wants_pages(after) and (after.epoch, after.step) == (page.epoch, step)
+
+
+def _reached_somebody(page: Page) -> bool:
+    """Whether another page of the same step arrived, or may still do so: one query."""
+    step = LinesRow.sk.startswith(f"page/{page.epoch:06}/{page.step:06}/")
+    rows = LinesRow.query(f"alert/{page.alert}", step, consistent_read=True)
+    return any(PageState(row.state) not in {*NOT_ARRIVED, PageState.WITHDRAWN} for row in rows)
 
 
 # --- telling webhooks that it was taken or is over ---------------------------------------------------------

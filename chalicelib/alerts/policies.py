@@ -98,6 +98,10 @@ class Policy(Schema, frozen=True):
         last = len(self.steps) - 1
         return tuple(dict.fromkeys(name for step in steps for name in self.steps[min(step, last)].contacts))
 
+    def next_with_contacts(self, step: int) -> int:
+        """The first step from this one on that reaches anybody; this one if none does, or it is a repeat."""
+        return next((later for later in range(step, len(self.steps)) if self.steps[later].contacts), step)
+
     def contact(self, name: str) -> Contact | None:
         """A contact by its id; None for one that is not in the policy any more."""
         return next((contact for contact in self.contacts if contact.id == name), None)

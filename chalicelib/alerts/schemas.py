@@ -47,6 +47,14 @@ class Purpose(enum.StrEnum):
     SELF_TEST = "self-test"
 
 
+class Awaited(enum.StrEnum):
+    """Which press is still to come of an alert that came by text: the one with its id, or whichever comes first."""
+
+    NONE = ""
+    OWN = "own"
+    ANY = "any"
+
+
 class State(enum.StrEnum):
     """Where an alert stands. SEEN: a console has received it; ACKED: a person has taken it."""
 
@@ -376,7 +384,7 @@ class LastAlert(Schema, frozen=True):
 
 
 class Alert(Schema, frozen=True, omit_defaults=True):
-    """Everything that decides what happens next. Changed by `ladder` only.
+    """Everything that decides what happens next. What that is `ladder` says; others note what they have done.
 
     Times: `raised_at` is what the handset's clock said, all others are ours. `epoch` goes up when the ladder begins
     anew, at `ladder_from`; `step` counts the steps fired since. `plan` has the times of its zone. `alarmed_at` is when
@@ -385,7 +393,7 @@ class Alert(Schema, frozen=True, omit_defaults=True):
     PIN was entered for this press, `pins` when one was for any press of this alert. `joined_to` is the alert that a
     joined press belongs to; `successor` the one that was raised for it under duress, after it was closed, of which the
     handset knows nothing. `outbox` are the lines that the feed does not have yet, `timer_for` is the moment for which a
-    timer was sent. `webhooks`: some were paged, and `settled` is what they were told since.
+    timer was sent. `webhooks`: some were paged, and `settled` is what they were told since. `awaited`: see there.
     """
 
     id: str
@@ -425,7 +433,7 @@ class Alert(Schema, frozen=True, omit_defaults=True):
     joined_to: str = ""
     successor: str = ""
     follows: str = ""
-    presses: tuple[str, ...] = ()
+    awaited: Awaited = Awaited.NONE
     battery: int | None = None
     whereabouts: Sealed | None = None
     timer_for: datetime | None = None
@@ -437,6 +445,10 @@ class Alert(Schema, frozen=True, omit_defaults=True):
     def subject(self) -> str:
         """Its place in the journal and in the keyring."""
         return f"alert/{self.id}"
+
+    def is_of(self, device: str, carrier: str) -> bool:
+        """Whether this carrier raised it with this handset, which may have been another carrier's then."""
+        return (self.device, self.carrier) == (device, carrier)
 
     @property
     def is_open(self) -> bool:

@@ -53,9 +53,9 @@ def key_of(alert_id: str) -> str:
     return f"alert/{alert_id}"
 
 
-def pointer_key(device: str, purpose: Purpose) -> str:
-    """Where a device's last alert is named: a self-test never stands between two presses that are meant."""
-    return f"device/{device}/{purpose}"
+def pointer_key(device: str, carrier: str, purpose: Purpose) -> str:
+    """Where the last alert of a carrier with a device is named: a self-test never stands between two that are meant."""
+    return f"device/{device}/{carrier}/{purpose}"
 
 
 def of_row(row: AlertsRow) -> Held:

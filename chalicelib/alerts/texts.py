@@ -1,27 +1,22 @@
 """Texts that come in by SMS, from handsets without data: each raises an alert or updates the one that it belongs to.
 
 A text with an alert's id belongs to that press, whichever way the press came first. One without an id belongs to the
-open alert that the number's device raised within ten minutes, else it raises a new one.
+open alert that the number's device raised within ten minutes, before it or after it, else it raises a new one.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Final
-
 import msgspec
 
-from chalicelib.alerts import aml, following, raising, store, zones
+from chalicelib.alerts import aml, following, ladder, raising, store, zones
 from chalicelib.alerts.aml import AMLText
 from chalicelib.alerts.raising import Origin
-from chalicelib.alerts.schemas import Alert, LastAlert, Purpose, RaiseAlert, ReportPositions
+from chalicelib.alerts.schemas import Alert, Awaited, LastAlert, Purpose, RaiseAlert, ReportPositions
 from chalicelib.alerts.tables import AlertsRow
 from chalicelib.core import clock, ids, telemetry
 from chalicelib.core.access import AccessRow, DeviceState
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.transaction import retried
-
-BELONGS_WITHIN: Final = timedelta(minutes=10)
 
 
 class Text(msgspec.Struct, rename="camel"):
@@ -90,19 +85,23 @@ def _belongs_to(told: AMLText, origin: Origin) -> Alert | None:
     """The press that a text is about; None if it is a press of its own."""
     if told.alert is not None:
         held = store.find(told.alert)
-        return held.alert if held and held.alert.device == origin.device else None
-    pointer = AlertsRow.find(store.pointer_key(origin.device, Purpose.ACTUAL))
+        return held.alert if held and held.alert.is_of(origin.device, origin.carrier) else None
+    pointer = AlertsRow.find(store.pointer_key(origin.device, origin.carrier, Purpose.ACTUAL))
     alert = store.existing(pointer.holds(LastAlert).alert).alert if pointer else None
-    if alert is None or not alert.is_open or abs(clock.now() - alert.received_at) > BELONGS_WITHIN:
+    if alert is None or not alert.is_open or clock.now() - alert.received_at > ladder.SAME_WITHIN:
         return None
     return alert
 
 
 def _raised(told: AMLText, text: Text, origin: Origin, message_id: str) -> bool:
     """Raise an alert under the press's own id, or a new one if it has none or another handset's: once for a text."""
-    own = told.alert if told.alert is not None and store.find(told.alert) is None else ids.new()
+    named = told.alert if told.alert is not None and store.find(told.alert) is None else None
+    awaited = Awaited.OWN if named else Awaited.ANY
     once = f"text/{text.inbound_message_id or message_id}"
-    return raising.new(own, _request(told), origin, once=once, correlation_id=message_id) is not None
+    raised = raising.new(
+        named or ids.new(), _request(told), origin, once=once, awaited=awaited, correlation_id=message_id
+    )
+    return raised is not None
 
 
 def _request(told: AMLText) -> RaiseAlert:

@@ -29,8 +29,6 @@ from chalicelib.core.queues import Outgoing
 from chalicelib.core.schemas import Schema, Sealed
 from chalicelib.core.transaction import UnitOfWork, retried, transaction
 
-LONGEST_DELAY: Final = 900
-"""Seconds that SQS can hold a message back."""
 LOOK_EVERY: Final = timedelta(seconds=10)
 RUN_FOR: Final = timedelta(seconds=60)
 PATIENCE: Final = timedelta(seconds=4)
@@ -95,24 +93,28 @@ def sweep() -> None:
     looks = 0
     while (wait := begun + looks * LOOK_EVERY - clock.now()) < RUN_FOR and looks * LOOK_EVERY < RUN_FOR:
         clock.pause(max(wait.total_seconds(), 0))
-        _look()
-        telemetry.count("AlertSweeperRan")
+        if _look():
+            telemetry.count("AlertSweeperRan")
         looks += 1
 
 
-def _look() -> None:
+def _look() -> bool:
+    """Help what is late. Whether all that is due could be looked up."""
     found: list[str] = []
+    looked_up = 0
     for shard in range(store.SHARDS):
         with _surviving(f"shard {shard}"):
             for alert_id, since in store.due(shard, clock.now() - PATIENCE):
                 telemetry.seconds("AlertStepLate", clock.now() - since)
                 found.append(alert_id)
+            looked_up += 1
     random.shuffle(found)
     with _surviving("timers"):
         _send_timers(found, delay=0)
     for alert_id in found:
         with _surviving(alert_id):
             tick_all([alert_id])
+    return looked_up == store.SHARDS
 
 
 @contextmanager
@@ -198,7 +200,7 @@ def _set_timer(alert: Alert) -> None:
         return
     seconds = math.ceil((alert.timer_for - clock.now()).total_seconds())
     try:
-        _send_timers([alert.id], delay=min(max(seconds, 0), LONGEST_DELAY))
+        _send_timers([alert.id], delay=min(max(seconds, 0), queues.MAX_DELAY))
     except Exception:  # the sweeper finds it
         telemetry.logger.exception("no timer was set", extra={"alert": alert.id})
 
@@ -214,7 +216,7 @@ def _send_timers(alert_ids: Iterable[str], *, delay: int) -> None:
 def _place(held: Held) -> _Ticked:
     """Find the alert's zone, and the open alert of the same device that it belongs to, if there is one."""
     alert, now = held.alert, clock.now()
-    pointer = AlertsRow.find(store.pointer_key(alert.device, alert.purpose))
+    pointer = AlertsRow.find(store.pointer_key(alert.device, alert.carrier, alert.purpose))
     before = store.find(pointer.holds(LastAlert).alert) if pointer else None
     joins = alert.is_open and before is not None and before.alert.is_open
     with transaction() as work:
@@ -253,5 +255,6 @@ def _point_to(work: UnitOfWork, alert: Alert, pointer: AlertsRow | None) -> None
     revision = int(pointer.revision) + 1 if pointer else 1
     unchanged = AlertsRow.revision == pointer.revision if pointer else AlertsRow.pk.does_not_exist()
     meanwhile = ChangedMeanwhile("The device raised another alert at the same time.")
-    row = AlertsRow(pk=store.pointer_key(alert.device, alert.purpose), content=content, revision=revision)
+    key = store.pointer_key(alert.device, alert.carrier, alert.purpose)
+    row = AlertsRow(pk=key, content=content, revision=revision)
     work.put(row, when=unchanged, otherwise=meanwhile)

@@ -247,6 +247,21 @@ class TestReceipts:
         assert shows(desk, line["seq"] - 1, line["seq"]).status == 204
         assert (alert_of(alert).state, alert_of(press).state) == ("seen", "joined")
 
+    def test_a_line_of_before_makes_nothing_seen(self, desk: Desk, handset: HeldHandset, alert: str) -> None:
+        lines = len(desk.feed())
+        raised(handset)
+        desk.work()
+        desk.sent(ON_CALL)
+        assert shows(desk, 0, lines).status == 204
+        assert alert_of(alert).state == "notified"
+
+    def test_a_zone_that_handed_it_over_sees_it_no_more(self, desk: Desk, alert: str) -> None:
+        assert desk.operator.post(f"/v1/alerts/{alert}/zone", {"zone": "NATIONAL"}).status == 200
+        desk.work()
+        desk.sent(ON_CALL)
+        assert shows(desk, 0, len(desk.feed())).status == 204
+        assert (alert_of(alert).zone, alert_of(alert).state) == ("NATIONAL", "notified")
+
     def test_cost_a_query_and_two_calls_for_each_alert(self, desk: Desk, aws: Cloud, alert: str) -> None:
         with aws.counting() as calls:
             shows(desk, 0, 3)

@@ -384,6 +384,15 @@ class TestAutomatic:
 
         desk.sent(ON_CALL)
 
+    def test_lasts_as_long_as_the_zone_wants(self, desk: Desk, handset: HeldHandset) -> None:
+        desk.has_policy(timers={"pre_alarm": 120})
+        raise_alert(handset, ALERT, trigger="fall")
+        desk.wait(seconds=119)
+        assert (status_of(handset, ALERT), desk.sent()) == ("pre-alarm", [])
+        desk.wait(seconds=1)
+        assert status_of(handset, ALERT) == "raised"
+        desk.channels.taken.clear()
+
 
 class TestPressedAgain:
     def test_another_press_joins_the_open_alert_and_the_ladder_begins_anew(
@@ -403,7 +412,7 @@ class TestPressedAgain:
         assert said(first)[-2:] == ["pressed-again", "notified"]
         assert said(second) == ["raised", "joined"]
         alert = alert_of(first)
-        assert (alert.epoch, alert.owner, alert.presses, alert.battery) == (2, "", (second,), 9)
+        assert (alert.epoch, alert.owner, alert.battery) == (2, "", 9)
         assert flags_of(first) == {"low-battery"}
         assert [status_of(handset, press) for press in (first, second)] == ["raised", "raised"]
 
@@ -451,6 +460,36 @@ class TestPressedAgain:
         desk.work()
 
         assert {page.message.alert for page in desk.sent(ON_CALL, ON_CALL)} == presses
+
+
+class TestAnotherCarrierWithTheSameHandset:
+    """It was retired and enrolled again while its alert was open."""
+
+    @pytest.fixture
+    def before(self, desk: Desk, handset: HeldHandset) -> str:
+        alert = raised(handset)
+        desk.work()
+        desk.sent(ON_CALL)
+        return alert
+
+    @pytest.fixture
+    def other(self, api: Api, handset: HeldHandset, before: str) -> HeldHandset:
+        return a_handset(api, handset.device, carrier="C2002", generation=2)
+
+    def test_has_an_alert_of_their_own(self, desk: Desk, other: HeldHandset, before: str) -> None:
+        alert = raised(other)
+        desk.work()
+        [page] = desk.sent(ON_CALL)
+        assert (page.message.alert, alert_of(alert).carrier) == (alert, "C2002")
+        assert [alert_of(one).epoch for one in (alert, before)] == [1, 1]
+
+    def test_has_nothing_to_do_with_the_one_before(self, other: HeldHandset, before: str) -> None:
+        calls = other.calls()
+        assert calls.get(f"/v1/alerts/{before}/status").problem == "not-found"
+        assert calls.get(f"/v1/alerts/{before}/views").problem == "not-found"
+        assert calls.post(f"/v1/alerts/{before}/positions", {}).problem == "not-found"
+        assert calls.post(f"/v1/alerts/{before}/cancellation", {"pin": "1357"}).problem == "not-found"
+        assert calls.put(f"/v1/alerts/{before}", {}).problem == "alert-id-taken"
 
 
 class TestDrills:

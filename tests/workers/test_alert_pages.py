@@ -15,6 +15,7 @@ from chalicelib.alerts.policies import Channel, Way
 from chalicelib.alerts.tables import LinesRow
 from chalicelib.alerts.workers import alert_events, alert_pages
 from chalicelib.core import aws as product_aws
+from chalicelib.core import clock as clocks
 from tests.support import stored
 from tests.support.alerts import (
     ON_CALL,
@@ -188,6 +189,38 @@ class TestWhatDidNotArrive:
         desk.sent()
         desk.wait(seconds=1)
         desk.sent(MANAGER)
+
+    def test_past_steps_that_reach_nobody(self, desk: Desk, handset: HeldHandset) -> None:
+        desk.has_policy(
+            steps=[
+                {"after": 0, "contacts": ["room"]},
+                {"after": 30, "contacts": []},
+                {"after": 90, "contacts": ["manager"]},
+            ]
+        )
+        desk.channels.will(ROOM, Outcome.REFUSES)
+        raised(handset)
+        desk.work()
+        [page] = desk.sent(MANAGER)
+        assert page.at == MONDAY_MORNING
+
+    def test_by_one_of_two_repeats_the_last_step_no_faster(self, desk: Desk, handset: HeldHandset) -> None:
+        desk.has_policy(steps=[{"after": 0, "contacts": ["room", "manager"]}])
+        desk.channels.will(MANAGER, *[Outcome.REFUSES] * 3)
+        raised(handset)
+        desk.wait(seconds=125)
+        assert [page.at.second for page in desk.sent(ROOM, ROOM, ROOM)] == [MONDAY_MORNING.second] * 3
+
+    def test_is_not_tried_again_once_somebody_has_taken_the_alert(
+        self, desk: Desk, handset: HeldHandset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        has_ways(desk, ROOM)
+        desk.channels.will(ROOM, Outcome.NOT_NOW)
+        alert = planned(handset)
+        monkeypatch.setattr(clocks, "pause", lambda _: desk.takes(alert))
+        desk.work()
+        assert (desk.channels.called, pages(alert)) == ([ROOM], {"1.0 room sms": "failed"})
+        desk.sent()
 
     def test_while_nothing_works_it_goes_on_every_ten_seconds(self, desk: Desk, handset: HeldHandset) -> None:
         has_ways(desk, ROOM)

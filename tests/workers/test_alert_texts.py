@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.alerts import aml
+from chalicelib.alerts.ladder import SAME_WITHIN
 from chalicelib.alerts.schemas import Fix, Flag, Method, State
-from chalicelib.alerts.texts import BELONGS_WITHIN
 from chalicelib.alerts.workers import alert_texts
 from chalicelib.core import clock as clocks
 from chalicelib.core import ids
-from tests.support.alerts import ON_CALL, Desk, alert_of, events_of, kms_away, raised, said
+from tests.support.alerts import ON_CALL, Desk, alert_of, an_alert_body, events_of, kms_away, raised, said
 from tests.support.api import Api
 from tests.support.clock import FakeClock
 from tests.support.events import invoke, sqs_event
@@ -68,16 +68,33 @@ class TestWithTheIdOfThePress:
         assert (kept.device, kept.carrier, kept.depot, kept.flags) == (handset.device, "C1001", "75015A", frozenset())
         assert latitude_of(desk, press) == 48.84321
 
-    def test_the_press_that_comes_later_is_the_same(self, desk: Desk, handset: HeldHandset) -> None:
+    def test_the_press_that_comes_later_is_the_same_and_tells_more(self, desk: Desk, handset: HeldHandset) -> None:
         press = ids.new()
         desk.text(NUMBER, a_text(press))
         desk.sent(ON_CALL)
-        before = alert_of(press)
 
-        answer = handset.calls().put(f"/v1/alerts/{press}", {"battery": 40})
+        body = an_alert_body(
+            battery=9, trigger="fall", last_place={"text": "12 rue Lecourbe", "at": clocks.now().isoformat()}
+        )
+        answers = [handset.calls().put(f"/v1/alerts/{press}", body) for _ in range(2)]
 
-        assert (answer.status, answer.body["status"]) == (200, "raised")
-        assert alert_of(press) == before
+        assert [(answer.status, answer.body["status"]) for answer in answers] == [(200, "raised")] * 2
+        told = desk.operator.get(f"/v1/alerts/{press}").body
+        assert (told["alert"]["battery"], told["alert"]["trigger"], told["alert"]["silent"]) == (9, "fall", False)
+        assert (told["fix"]["latitude"], told["last_place"]["text"]) == (48.8432, "12 rue Lecourbe")
+        assert (told["alert"]["flags"], told["alert"]["epoch"]) == (["low-battery"], 1)
+        assert said(press).count("completed") == 1
+        desk.work()
+
+    def test_the_press_is_answered_even_if_its_position_cannot_be_sealed(
+        self, desk: Desk, handset: HeldHandset
+    ) -> None:
+        press = ids.new()
+        desk.text(NUMBER, a_text(press))
+        desk.sent(ON_CALL)
+        with kms_away():
+            assert handset.calls().put(f"/v1/alerts/{press}", an_alert_body(battery=80)).status == 200
+        assert (latitude_of(desk, press), alert_of(press).battery) == (48.84321, 80)
         desk.work()
 
     def test_of_a_press_that_came_first_it_brings_the_position(self, desk: Desk, handset: HeldHandset) -> None:
@@ -160,13 +177,47 @@ class TestWithoutAnId:
         assert latitude_of(desk, alert) == 48.5
         desk.operator.post(f"/v1/alerts/{alert}/response")
 
-        clock.at = alert_of(alert).received_at + BELONGS_WITHIN + timedelta(seconds=1)
+        clock.at = alert_of(alert).received_at + SAME_WITHIN + timedelta(seconds=1)
         desk.text(NUMBER, a_text(latitude=48.6))
 
         assert desk.channels.taken, "it is a press of its own: the ladder begins anew"
         desk.channels.taken.clear()
         assert alerts(desk) == [alert]
         assert "pressed-again" in said(alert)
+
+    def test_of_a_press_that_comes_later_it_is_the_text_too(self, desk: Desk, handset: HeldHandset) -> None:
+        desk.text(NUMBER, a_text())
+        [page] = desk.sent(ON_CALL)
+
+        press = raised(handset)
+        desk.work()
+
+        desk.sent()
+        text = alert_of(page.message.alert)
+        assert (alert_of(press).joined_to, text.epoch, text.battery) == (text.id, 1, 80)
+        again = raised(handset)
+        desk.work()
+        desk.sent(ON_CALL)
+        assert (alert_of(again).joined_to, alert_of(text.id).epoch) == (text.id, 2)
+
+    def test_of_a_press_that_is_still_being_placed_it_is_the_text_too(self, desk: Desk, handset: HeldHandset) -> None:
+        press = raised(handset)
+        desk.text(NUMBER, a_text())
+        desk.sent(ON_CALL)
+        [alert] = alerts(desk)
+        assert alert_of(alert).epoch == 1
+        assert {alert, alert_of(press).joined_to} - {""} == {alert}
+
+    def test_that_came_long_before_a_press_begins_the_ladder_anew(
+        self, desk: Desk, handset: HeldHandset, clock: FakeClock
+    ) -> None:
+        desk.text(NUMBER, a_text())
+        [page] = desk.sent(ON_CALL)
+        clock.at += SAME_WITHIN + timedelta(seconds=1)
+        raised(handset)
+        desk.work()
+        assert alert_of(page.message.alert).epoch == 2
+        desk.channels.taken.clear()
 
     def test_after_the_end_it_is_a_new_alert_however_soon(self, desk: Desk, handset: HeldHandset) -> None:
         first = raised(handset)
