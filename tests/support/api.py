@@ -83,7 +83,7 @@ class Api:
     def __init__(self, issuer: TokenIssuer, clock: FakeClock) -> None:
         import app  # noqa: PLC0415 - after moto and the settings
 
-        self._client = Client(app.app)
+        self._client = Client(app.app, stage_name="test")
         self._issuer = issuer
         self._clock = clock
 

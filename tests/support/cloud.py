@@ -30,13 +30,6 @@ BUCKET = "facteo-test-inbox"
 class Cloud:
     """What tests ask of the cloud besides what the product does."""
 
-    def __init__(self) -> None:
-        self.calls: Counter[str] = Counter()
-        aws.session().register("before-call.dynamodb", self._count)
-
-    def _count(self, model: Any, **_: Any) -> None:
-        self.calls[model.name] += 1
-
     def messages(self, queue: str) -> list[dict[str, Any]]:
         """Take everything that waits in a queue."""
         sqs, url, taken = aws.client("sqs"), os.environ[queue_variable(queue)], []
@@ -51,14 +44,27 @@ class Cloud:
     @contextmanager
     def counting(self) -> Iterator[Counter[str]]:
         """Count the DynamoDB calls made within the block, by operation."""
-        self.calls.clear()
-        yield self.calls
+        calls: Counter[str] = Counter()
+
+        def count(model: Any, **_: Any) -> None:
+            calls[model.name] += 1
+
+        hooks = table.shared_connection().client.meta.events
+        hooks.register("before-call.dynamodb", count)
+        try:
+            yield calls
+        finally:
+            hooks.unregister("before-call.dynamodb", count)
 
 
 @contextmanager
 def mocked() -> Iterator[None]:
     """moto for the whole session, with what never changes."""
-    with moto.mock_aws(), transactions.shimmed(), patch.object(ECDSAPrivateKey, "sign", _sign_digest):
+    with (
+        moto.mock_aws(),
+        transactions.shimmed(),
+        patch.object(ECDSAPrivateKey, "sign", _sign_digest),
+    ):
         sqs, s3, kms = (_client(name) for name in ("sqs", "s3", "kms"))
         for name in QUEUES:
             os.environ[queue_variable(name)] = sqs.create_queue(QueueName=f"facteo-test-{name}")["QueueUrl"]
@@ -68,22 +74,22 @@ def mocked() -> Iterator[None]:
         os.environ["FACTEO_BUCKET"] = BUCKET
         _key(kms, "personal-data")
         _key(kms, "signing", KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+        for model in _one_model_per_table():
+            model.create_table(read_capacity_units=1, write_capacity_units=1)
         yield
 
 
 @contextmanager
 def emptied() -> Iterator[Cloud]:
-    """An empty cloud with new clients, so that nothing is left of the test before."""
+    """A cloud of which nothing is left of the test before, and a process that knows nothing of it.
+
+    Tables and clients stay, without what was in them: making them takes longer than most tests.
+    """
     _forget_everything()
     transactions.forget()
-    cloud = Cloud()
-    client = _client("dynamodb")
-    for name in client.list_tables()["TableNames"]:
-        client.delete_table(TableName=name)
-    for model in _one_model_per_table():
-        model.create_table(read_capacity_units=1, write_capacity_units=1)
+    stored.forget_rows()
     stored.forget_messages()
-    yield cloud
+    yield Cloud()
     _forget_everything()
 
 
@@ -143,9 +149,13 @@ def start_cold() -> None:
 
 
 def _forget_everything() -> None:
-    aws.reset()
-    table.shared_connection.cache_clear()
     start_cold()
     settings.load.cache_clear()
     for model in _subclasses(Table):
         model._connection = None
+
+
+def forget_clients() -> None:
+    """Have the process make its clients anew."""
+    aws.reset()
+    table.shared_connection.cache_clear()

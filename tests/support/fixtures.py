@@ -38,6 +38,14 @@ def aws(_moto: None, clock: FakeClock) -> Iterator[cloud.Cloud]:
         yield fresh
 
 
+@pytest.fixture
+def own_clients(aws: cloud.Cloud) -> Iterator[None]:
+    """Clients that a test may change, because no other test gets them."""
+    cloud.forget_clients()
+    yield
+    cloud.forget_clients()
+
+
 @pytest.fixture(scope="session")
 def issuer() -> Iterator[TokenIssuer]:
     """An identity provider whose key set is served on 127.0.0.1."""

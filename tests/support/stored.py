@@ -78,6 +78,12 @@ def dealt_with(queue: str, body: str) -> None:
     messages.remove(next(message for message in messages if message.body == body))
 
 
+def forget_rows() -> None:
+    """Empty every table."""
+    for table in _dynamodb().tables.values():
+        table.items.clear()
+
+
 def forget_messages() -> None:
     """Empty every queue, of what is held back too, and forget whom SNS and SES have called."""
     for queue in _sqs().queues.values():

@@ -25,7 +25,6 @@ from chalicelib.alerts.schemas import Alert, Flag, Purpose, State
 from chalicelib.core import aws as clients
 from chalicelib.core import settings
 from tests.support.clock import FakeClock
-from tests.support.cloud import Cloud
 from tests.support.stored import REGION
 
 ALERT = "019c0000-0000-7000-8000-0000abcd1234"
@@ -345,7 +344,7 @@ def sns() -> Any:
 
 
 @pytest.fixture
-def published(aws: Cloud) -> list[dict[str, Any]]:
+def published(own_clients: None) -> list[dict[str, Any]]:
     """The parameters of every call of the two services, as they were sent."""
     calls: list[dict[str, Any]] = []
 

@@ -14,7 +14,7 @@ from chalicelib.core.table import shared_connection
 from tests.support.cloud import Cloud
 
 
-def test_no_call_works_out_a_user_agent(aws: Cloud) -> None:
+def test_no_call_works_out_a_user_agent(own_clients: None) -> None:
     told: list[str] = []
 
     def note(request: Any, **_: Any) -> None:
@@ -30,7 +30,7 @@ def test_no_call_works_out_a_user_agent(aws: Cloud) -> None:
 
 @pytest.mark.parametrize(("client", "tries"), [(clients.call_once, 1), (clients.client, 3)])
 def test_what_must_not_be_doubled_is_never_tried_again(
-    aws: Cloud, monkeypatch: pytest.MonkeyPatch, client: Callable[[str], Any], tries: int
+    own_clients: None, monkeypatch: pytest.MonkeyPatch, client: Callable[[str], Any], tries: int
 ) -> None:
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
     sent: list[str] = []
