@@ -21,7 +21,7 @@ from moto.kms.utils import ECDSAPrivateKey
 from chalicelib.alerts import zones
 from chalicelib.core import aws, keyring, oidc, settings, signing, table
 from chalicelib.core.table import Table
-from tests.support import stored, transactions
+from tests.support import shortcuts, stored, transactions
 
 QUEUES = ("inbox", "slices", "tracking", "sorting", "judging", "pages", "alert-timers", "alert-texts")
 BUCKET = "facteo-test-inbox"
@@ -62,6 +62,7 @@ def mocked() -> Iterator[None]:
     """moto for the whole session, with what never changes."""
     with (
         moto.mock_aws(),
+        shortcuts.taken(),
         transactions.shimmed(),
         patch.object(ECDSAPrivateKey, "sign", _sign_digest),
     ):
