@@ -85,7 +85,7 @@ class Api:
 
         self._client = Client(app.app, stage_name="test")
         self._issuer = issuer
-        self._clock = clock
+        self.clock = clock
 
     def as_nobody(self) -> Caller:
         return Caller(self._client)
@@ -107,6 +107,6 @@ class Api:
         """A handset that signs as `device` with `key`; its clock may be off by some seconds."""
 
         def dress(request: Request) -> None:
-            sign(request, key, key_id=device, created=self._clock() + timedelta(seconds=clock_off_by))
+            sign(request, key, key_id=device, created=self.clock() + timedelta(seconds=clock_off_by))
 
         return Caller(self._client, dress)

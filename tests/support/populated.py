@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import msgspec
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
@@ -14,13 +16,14 @@ from chalicelib.alerts.pins import Pins
 from chalicelib.alerts.tables import AlertsRow
 from chalicelib.alerts.workers import alert_events
 from chalicelib.connectors.importer.workers import take_file
-from chalicelib.core import aws, ids, journal, keyring
+from chalicelib.core import aws, clock, ids, journal, keyring
 from chalicelib.core.access import ROLES
 from chalicelib.core.events import Event
 from chalicelib.items.event_types import SCANNED
 from chalicelib.judging.workers import judging
 from chalicelib.signatures import rules
 from chalicelib.signatures.assembly import code_of
+from tests.support import stored
 from tests.support.acts import a_hand_over
 from tests.support.api import Api
 from tests.support.cloud import BUCKET
@@ -29,6 +32,7 @@ from tests.support.factories import ITEM, HeldHandset, an_item
 from tests.support.fleet import HERE, OURS, NewHandset, a_post, a_ticket
 from tests.support.proxies import DOCUMENTS, a_proxy, registered
 from tests.support.redirections import ANNE, Desk, a_request
+from tests.support.stored import Saved
 
 DAY = "2026-11-23"
 ZONE = "PARIS-SUD"
@@ -135,7 +139,28 @@ class Populated:
         return self.names
 
 
+class _Made(NamedTuple):
+    """A post, what there was then, and when that was."""
+
+    post: Populated
+    saved: Saved
+    at: datetime
+
+
+_made: list[_Made] = []
+
+
 def populated(api: Api) -> Populated:
+    """The post: made once for a process, and put back for each test, which may change it as it likes."""
+    if not _made:
+        _made.append(_Made(_populated(api), stored.save(), clock.now()))
+    made = _made[0]
+    stored.restore(made.saved)
+    api.clock.at = made.at
+    return copy.deepcopy(made.post, {id(made.post.api): api})
+
+
+def _populated(api: Api) -> Populated:
     """An announced item, scanned at its depot by the handset of a carrier who is on duty there; a client."""
     a_post(api)
     staff = api.as_staff(*ROLES)
