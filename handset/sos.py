@@ -134,14 +134,15 @@ class Sos:
     def report(self, alert: str, sensed: Sensed) -> int | None:
         """Say where the carrier is: in how many seconds to report again, None if no more is taken.
 
-        Positions that do not get through go with the next report, and the last one by text. Raises NoNetwork, Refused.
+        Positions that do not get through go with the next report, and the last one by text. Raises NoNetwork, and
+        Refused if the handset is retired or the press must have another id: see `send`.
         """
         self._unsent = [*self._unsent, *([sensed.fix] if sensed.fix else [])][-MOST_FIXES:]
         body = {"fixes": self._unsent, "battery": sensed.battery, "last_place": sensed.last_place}
         try:
             if not self._press(alert).taken:
                 self._sent(self._press(alert))
-            answer = self._call("POST", f"/v1/alerts/{alert}/positions", body)
+            answer = self._insist("POST", f"/v1/alerts/{alert}/positions", body, {RETIRED, *NOT_TAKEN_ANY_MORE})
         except NoNetwork:
             self._by_text(alert)
             raise
@@ -216,11 +217,15 @@ class Sos:
         return told
 
     def _raised(self, press: _Press) -> Told:
-        """Send a press once. Whatever is refused for another reason than these two is to be tried again."""
+        """Send a press once."""
+        return self._insist("PUT", f"/v1/alerts/{press.id}", press.body, {RETIRED, ID_TAKEN})
+
+    def _insist(self, method: str, path: str, body: Mapping[str, Any], final: set[str]) -> dict[str, Any]:
+        """Send what has to arrive. Whatever is refused for another reason than the final ones is to be tried again."""
         try:
-            return self._call("PUT", f"/v1/alerts/{press.id}", press.body)
+            return self._call(method, path, body)
         except Refused as refusal:
-            if refusal.problem.get("type") in {RETIRED, ID_TAKEN}:
+            if refusal.problem.get("type") in final:
                 raise
             raise NoNetwork(str(refusal)) from refusal
 

@@ -27,6 +27,8 @@ PIN, DURESS = "2580", "1379"
 FORBIDDEN = Answered(403, {"Content-Type": "application/json"}, '{"message": "Forbidden"}')
 BROKEN = Answered(502, {"Content-Type": "application/json"}, '{"message": "Internal server error"}')
 THROTTLED = Answered(429, {"Content-Type": "application/json"}, '{"message": "Too Many Requests"}')
+NOT_THERE = Answered(404, {"Content-Type": "text/html"}, "<html>Log in first</html>")
+CHANGED = Answered(409, {"Content-Type": "application/problem+json"}, '{"type": "/problems/changed-meanwhile"}')
 PAGE_OF_A_HOTEL = Answered(200, {"Content-Type": "text/html"}, "<html>Welcome</html>")
 
 
@@ -288,6 +290,33 @@ class TestFollowing:
         assert held.button.report(alert, held.sense()) == 5
         reports = [json.loads(request.body) for request in bridge.received if request.path.endswith("/positions")]
         assert [len(report["fixes"]) for report in reports] == [1, 2, 3, 1]
+
+    @pytest.mark.parametrize("instead", [BROKEN, FORBIDDEN, THROTTLED, NOT_THERE, CHANGED, PAGE_OF_A_HOTEL])
+    def test_only_the_back_office_ends_it(self, bridge: Bridge, held: Held, instead: Answered) -> None:
+        alert = held.raised()
+        held.desk.sent(ON_CALL)
+        held.desk.takes(alert)
+        bridge.instead = [instead]
+        passed: list[float] = []
+
+        def pause(seconds: float) -> None:
+            passed.append(seconds)
+            if len(passed) == 2:
+                held.desk.closes(alert)
+
+        Sos(held.handset, pause=pause).follow(alert, held.sense)
+
+        tried = [json.loads(each.body) for each in bridge.received if each.path.endswith("/positions")]
+        assert [len(report["fixes"]) for report in tried] == [1, 2, 1]
+        assert passed == [sos.REPORT_AGAIN, 5]
+        assert held.button.current is None
+
+    def test_a_retired_handset_follows_no_more(self, bridge: Bridge, held: Held) -> None:
+        alert = held.raised()
+        held.desk.sent(ON_CALL)
+        assert retire(bridge.api, held.handset.enrolment["device"]).status == 200
+        with pytest.raises(Refused, match="403"):
+            held.button.follow(alert, held.sense)
 
     def test_of_a_long_time_without_network_the_newest_hundred_are_kept(self, held: Held, bridge: Bridge) -> None:
         alert = held.raised()
