@@ -12,7 +12,6 @@ from __future__ import annotations
 import base64
 import enum
 import os
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -47,6 +46,9 @@ HASH_BYTES: Final = 32
 
 TRIES: Final = 5
 TRIES_WITHIN: Final = timedelta(minutes=15)
+SAID_AGAIN_WITHIN: Final = timedelta(minutes=5)
+"""How long a handset whose answer got lost may set the same PINs again: later it tells one of them, like anybody."""
+NO_PIN: Final = ""
 
 
 class PinWrong(Problem):
@@ -91,7 +93,8 @@ class Entered(NamedTuple):
 class Pins(Schema, frozen=True, omit_defaults=True):
     """A carrier's PINs as hashes (PHC strings), and how many wrong ones were entered since when.
 
-    `decoys` are the hashes of the PINs that somebody set with the duress PIN: they seem to be the carrier's.
+    `decoys` are the hashes of the PINs that somebody set with the duress PIN: they seem to be the carrier's. `said` is
+    the hash of the last request that set PINs, when it came, and the revision that it made.
     """
 
     pin_hash: str
@@ -99,6 +102,9 @@ class Pins(Schema, frozen=True, omit_defaults=True):
     wrong: int = 0
     wrong_since: datetime | None = None
     decoys: tuple[str, ...] = ()
+    said: str = ""
+    said_at: datetime | None = None
+    said_revision: int = 0
 
 
 class PinsSet(Schema, frozen=True):
@@ -124,10 +130,11 @@ def entered(carrier: str, pin: str) -> Entered:
 
 
 def save(request: SetPins, who: Handset, *, correlation_id: str) -> Entered:
-    """Set the carrier's PINs: a read and a transaction. Said again, the answer is the same. Raises PinsAlike.
+    """Set the carrier's PINs: a read and a transaction. Raises PinsAlike.
 
     If there are PINs, `current_pin` must be one of them: which one it was, and the problem if it was none, is given
-    back as by `entered`.
+    back as by `entered`. Said again within five minutes, the answer is the same. By nothing else may a handset learn
+    which PINs are set, and which of them is which: every request that sets none is counted.
     """
     if request.pin == request.duress_pin:
         raise PinsAlike("Choose two PINs that differ: one ends an alert, the other calls for help unnoticed.")
@@ -156,25 +163,22 @@ def _reset(carrier: str, by: StaffMember, correlation_id: str) -> None:
 
 
 def _saved(request: SetPins, who: Handset, correlation_id: str) -> Entered:
-    row = AlertsRow.find(_key(who.carrier))
     chosen = (_hash(request.pin), _hash(request.duress_pin))
+    row = AlertsRow.find(_key(who.carrier))
     if row is None:
-        _save(
-            AlertsRow(pk=_key(who.carrier), revision=0),
-            Pins(pin_hash=chosen[0], duress_hash=chosen[1]),
-            who,
-            correlation_id,
-        )
-        return Entered(Which.GOOD, revision=1)
-    pins = row.holds(Pins)
-    if said := _said_before(pins, request):
-        return Entered(said, revision=int(row.revision))
-    if request.current_pin is None:
-        return Entered(Which.NEITHER, PinWrong("Enter one of your PINs to change them."))
-    told = _entered(row, request.current_pin)
+        row, told = AlertsRow(pk=_key(who.carrier), revision=0), Entered(Which.GOOD)
+        pins = Pins(pin_hash=chosen[0], duress_hash=chosen[1])
+    else:
+        before = row.holds(Pins)
+        if said := _said_before(before, request):
+            return said
+        told = _entered(row, request.current_pin or NO_PIN)
+        pins = _changed(before, chosen, told.which)
+    revision = int(row.revision) + 1
     if told.problem is None:
-        _save(row, _changed(pins, chosen, told.which), who, correlation_id, under_duress=told.which is Which.DURESS)
-    return told._replace(revision=int(row.revision) + 1)
+        said_now = {"said": _hash(_words(request)), "said_at": clock.now(), "said_revision": revision}
+        _save(row, msgspec.structs.replace(pins, **said_now), who, correlation_id, by=told.which)
+    return told._replace(revision=revision)
 
 
 def _changed(pins: Pins, chosen: tuple[str, str], by: Which) -> Pins:
@@ -183,12 +187,17 @@ def _changed(pins: Pins, chosen: tuple[str, str], by: Which) -> Pins:
     return Pins(pin_hash=chosen[0], duress_hash=chosen[1], wrong=pins.wrong, wrong_since=pins.wrong_since)
 
 
-def _said_before(pins: Pins, request: SetPins) -> Which | None:
-    """Whether these are the PINs that the handset takes to be set: the answer to the same request got lost."""
-    good, duress, *decoys = _matches_each([request.pin, request.duress_pin] * 2, pins)
-    if _is_decoyed(pins):
-        return Which.DURESS if all(decoys) else None
-    return Which.GOOD if good and duress else None
+def _said_before(pins: Pins, request: SetPins) -> Entered | None:
+    """What was answered to the same request, if it came just now and its answer may have got lost."""
+    if _locked_for(pins) or pins.said_at is None or clock.now() >= pins.said_at + SAID_AGAIN_WITHIN:
+        return None
+    if not _matches(_words(request), pins.said):
+        return None
+    return Entered(Which.DURESS if _is_decoyed(pins) else Which.GOOD, revision=pins.said_revision)
+
+
+def _words(request: SetPins) -> str:
+    return f"{request.current_pin or NO_PIN}/{request.pin}/{request.duress_pin}"
 
 
 def _entered(row: AlertsRow, pin: str) -> Entered:
@@ -207,7 +216,7 @@ def _entered(row: AlertsRow, pin: str) -> Entered:
 
 def _which(pins: Pins, pin: str) -> tuple[Which, bool]:
     """Which PIN it is, and whether the handset may see that it is one."""
-    good, duress, *decoys = _matches_each([pin] * 4, pins)
+    good, duress, *decoys = _matches_each(pin, pins)
     decoyed = _is_decoyed(pins)
     if decoyed and any(decoys):
         return Which.DURESS, True
@@ -216,10 +225,10 @@ def _which(pins: Pins, pin: str) -> tuple[Which, bool]:
     return (Which.GOOD, True) if good and not decoyed else (Which.NEITHER, False)
 
 
-def _matches_each(entries: Sequence[str], pins: Pins) -> list[bool]:
-    """Whether each entry is the PIN in its place: good, duress, decoys. All are looked at, whichever matches first."""
+def _matches_each(pin: str, pins: Pins) -> list[bool]:
+    """Whether it is the good PIN, the one for duress, each decoy. All are looked at, whichever matches first."""
     hashes = (pins.pin_hash, pins.duress_hash, *(pins.decoys or _NOBODYS.decoys))
-    return [_matches(entry, known) for entry, known in zip(entries, hashes, strict=True)]
+    return [_matches(pin, known) for known in hashes]
 
 
 def _is_decoyed(pins: Pins) -> bool:
@@ -249,8 +258,8 @@ def _count_one_more(row: AlertsRow) -> None:
         _put(work, row, msgspec.structs.replace(pins, **counted))
 
 
-def _save(row: AlertsRow, pins: Pins, who: Handset, correlation_id: str, *, under_duress: bool = False) -> None:
-    said = PinsSet(under_duress=under_duress)
+def _save(row: AlertsRow, pins: Pins, who: Handset, correlation_id: str, *, by: Which) -> None:
+    said = PinsSet(under_duress=by is Which.DURESS)
     with transaction() as work:
         _put(work, row, pins)
         work.append(events.make(PINS_SET, _subject(who.carrier), said, actor=who.actor, correlation_id=correlation_id))

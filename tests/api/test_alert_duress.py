@@ -377,6 +377,27 @@ def test_when_the_pins_are_changed(worlds: Worlds) -> None:
     worlds.compare(story)
 
 
+def test_when_the_pins_are_changed_again_and_again(worlds: Worlds) -> None:
+    """Just now the answer may have been lost; later it is a try, until no PIN is taken any more."""
+
+    def story(talk: Conversation) -> None:
+        talk.changes_the_pins()
+        talk.works(minutes=4)
+        talk.changes_the_pins()
+        for _ in range(6):
+            talk.works(minutes=1)
+            talk.changes_the_pins()
+        talk.ask("PUT", "alert-pins", {"pin": NEW, "duress_pin": NEW_DURESS})
+        talk.works(minutes=15)
+        talk.ask("PUT", "alert-pins", {"pin": NEW, "duress_pin": NEW_DURESS})
+        talk.presses(1)
+        talk.works(seconds=5)
+        talk.asks_everything(1)
+
+    good, _ = worlds.compare(story, lambda talk: [answer.status for answer in talk.answers])
+    assert good[:10] == [204, 204, *[403] * 5, 429, 429, 403]
+
+
 def test_when_the_pins_are_changed_while_somebody_has_it(worlds: Worlds) -> None:
     def story(talk: Conversation) -> None:
         talk.presses(1)

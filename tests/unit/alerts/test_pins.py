@@ -246,6 +246,38 @@ class TestSetting:
         assert save("1111", "2222", GOOD) == save("1111", "2222", GOOD) == Entered(Which.GOOD, revision=2)
         assert len(journal.read(f"alert-pins/{CARRIER}")) == 2
 
+    def test_said_again_it_is_no_try_and_the_same_change_whatever_was_entered_meanwhile(self, aws: Cloud) -> None:
+        save()
+        first = save("1111", "2222", DURESS)
+        enter(WRONG)
+        assert save("1111", "2222", DURESS) == first == Entered(Which.DURESS, revision=2)
+        assert stored().wrong == 1
+
+    def test_it_is_said_again_for_five_minutes_only(self, aws: Cloud, clock: FakeClock) -> None:
+        save()
+        clock.advance(minutes=5, seconds=-1)
+        assert save() == Entered(Which.GOOD, revision=1)
+        clock.advance(seconds=1)
+        assert isinstance(save().problem, PinWrong)
+        assert save(GOOD, DURESS, GOOD).problem is None
+
+    @pytest.mark.parametrize("current", [None, "", WRONG])
+    def test_nobody_learns_from_it_which_pin_is_which(self, aws: Cloud, clock: FakeClock, current: str | None) -> None:
+        save()
+        clock.advance(minutes=5)
+        assert told(save(GOOD, DURESS, current)) == told(save(DURESS, GOOD, current)) == told(enter(WRONG))
+        for _ in range(2):
+            assert isinstance(save(GOOD, DURESS, current).problem, PinWrong)
+        assert isinstance(save(GOOD, DURESS, current).problem, PinLocked)
+        assert stored().wrong == pins.TRIES
+
+    def test_while_no_pin_is_taken_nothing_is_said_again(self, aws: Cloud) -> None:
+        save()
+        lock()
+        with counting_hashes() as hashes:
+            assert told(save()) == told(save(DURESS, GOOD)) == told(enter(GOOD))
+        assert len(hashes) == 3 * 4
+
     def test_two_at_once_do_not_overwrite_each_other(self, aws: Cloud) -> None:
         save()
         with overtaken(by=lambda: save("3333", "4444", GOOD)):
@@ -265,7 +297,7 @@ class TestUnderDuress:
                 found = save("1111", "2222", current)
             assert told(found) is None
             costs.append((len(hashes), dict(counted)))
-        assert costs[0] == costs[1] == (8, {"GetItem": 1, "TransactWriteItems": 1})
+        assert costs[0] == costs[1] == (5, {"GetItem": 1, "TransactWriteItems": 1})
 
     def test_nothing_is_changed(self, aws: Cloud, clock: FakeClock) -> None:
         save()
