@@ -55,6 +55,7 @@ _TICKS = Grants(
     tables={
         **_APPEND,
         "keyring": (GET, BATCH_GET),
+        "access": (BATCH_GET,),
         "people": (GET,),
         "alerts": (GET, BATCH_GET, PUT),
         "alert-lines": (QUERY, PUT, DELETE),
@@ -107,6 +108,7 @@ GRANTS: Mapping[str, Grants] = {
         tables={
             **_APPEND,
             "keyring": (GET, BATCH_GET),
+            "access": (BATCH_GET,),
             "alerts": (GET, BATCH_GET, PUT, CHECK),
             "alert-lines": (GET, QUERY, PUT),
         },

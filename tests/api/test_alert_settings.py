@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core import ids, keyring
-from tests.support.alerts import ON_CALL, ZONE, Desk, a_contact, a_policy, alert_of, raised
+from tests.support.alerts import ON_CALL, ZONE, Desk, Outcome, a_contact, a_policy, alert_of, raised
 from tests.support.api import Answered, Api
 from tests.support.clock import FakeClock
 from tests.support.factories import HeldHandset, a_handset
@@ -132,6 +132,27 @@ class TestPush:
         assert room.told == ROOM
         assert push.told.startswith("push:arn:aws:sns:eu-west-3:123456789012:endpoint/GCM/facteo-test/")
         assert "collègue" in push.message.colleague
+
+    @pytest.mark.parametrize("fired_by", ["a timer", "the sweeper", "a page that failed"])
+    def test_whoever_fires_the_step_calls_those_who_are_still_there(
+        self, desk: Desk, api: Api, handset: HeldHandset, fired_by: str
+    ) -> None:
+        near, moved = a_handset(api, carrier="C1002"), a_handset(api, carrier="C1003")
+        for number, each in enumerate((near, moved)):
+            assert register_push(each, f"fcm-token-of-handset-{number}").status == 204
+        a_handset(api, moved.device, generation=2, depot="75018A")
+        desk.has_policy(steps=[{"after": 0, "contacts": ["room"]}, {"after": 10, "contacts": ["colleagues"]}])
+        if fired_by == "a page that failed":
+            desk.channels.will(ROOM, Outcome.REFUSES)
+        if fired_by == "the sweeper":
+            desk.lost = {"alert-timers"}
+
+        raised(handset)
+        desk.wait(seconds=15)
+        desk.sweep()
+
+        [push] = [page.told for page in desk.channels.taken if page.told.startswith("push:")]
+        desk.sent(push, *([] if fired_by == "a page that failed" else [ROOM]))
 
     def test_it_is_for_two_months(self, desk: Desk, api: Api, handset: HeldHandset, clock: FakeClock) -> None:
         near = a_handset(api, carrier="C1002")

@@ -96,8 +96,9 @@ def set_up(world: World) -> None:
         _keep(world, f"depot/{depot}", "depot", msgspec.convert(told, Depot))
         for number in range(COLLEAGUES):
             endpoint = f"arn:aws:sns:eu-west-3:123456789012:endpoint/GCM/facteo/{depot}-{number}"
-            content = json.dumps({"endpoint": endpoint})
-            LinesRow(f"push/{depot}", ids.new(), content=content, expires_at=world.now + timedelta(days=60)).save()
+            content, device = json.dumps({"endpoint": endpoint}), ids.new()
+            AccessRow(device, generation=1, state="enrolled", key="{}", carrier=f"{depot}-{number}", depot=depot).save()
+            LinesRow(f"push/{depot}", device, content=content, expires_at=world.now + timedelta(days=60)).save()
     for zone, policy in POLICIES.items():
         zones.save_policy(zone, policy, by=OPS, correlation_id="set-up")
 

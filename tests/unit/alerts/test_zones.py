@@ -299,7 +299,7 @@ class TestPushes:
         assert device == colleague.device
         told = clients.client("sns").get_endpoint_attributes(EndpointArn=endpoint)["Attributes"]
         assert (told["Token"], told["Enabled"]) == ("token-of-1-handset", "true")
-        assert calls == {"Query": 1}
+        assert calls == {"Query": 1, "BatchGetItem": 1}
 
     def test_registering_again_enables_what_sns_disabled(self) -> None:
         handset, request = a_device(), RegisterPush(token="token-of-a-handset")
@@ -318,14 +318,42 @@ class TestPushes:
         clock.advance(seconds=1)
         assert zones.colleagues_of(DEPOT, "") == []
 
-    def test_at_most_25_are_called(self, clock: FakeClock) -> None:
-        soon = clock.at + timedelta(days=1)
-        with LinesRow.batch_write() as batch:
-            for number in range(60):
-                batch.save(LinesRow(f"push/{DEPOT}", f"{number:02}", content='{"endpoint": "arn"}', expires_at=soon))
-        found = [device for device, _ in zones.colleagues_of(DEPOT, "03")]
-        assert len(found) == 25
-        assert "03" not in found
+    def register(self, *devices: str, **kept_for: float) -> None:
+        """Handsets that registered, of the depot unless somebody moved them."""
+        until = clocks.now() + timedelta(**(kept_for or {"days": 1}))
+        with LinesRow.batch_write() as lines, AccessRow.batch_write() as access:
+            for device in devices:
+                lines.save(LinesRow(f"push/{DEPOT}", device, content='{"endpoint": "arn"}', expires_at=until))
+                access.save(AccessRow(device, generation=1, state="enrolled", key="{}", carrier="C1", depot=DEPOT))
+
+    def colleagues(self) -> list[str]:
+        return [device for device, _ in zones.colleagues_of(DEPOT, "03")]
+
+    def test_at_most_25_are_called(self) -> None:
+        self.register(*(f"{number:02}" for number in range(60)))
+        assert self.colleagues() == [f"{number:02}" for number in range(26) if number != 3]
+
+    @pytest.mark.parametrize("gone", [{"state": "retired"}, {"state": "quarantined"}, {"depot": "75018A"}])
+    def test_whoever_is_gone_is_not_called(self, gone: dict[str, str]) -> None:
+        self.register("01", "02")
+        AccessRow(
+            "01", **({"generation": 2, "state": "enrolled", "key": "{}", "carrier": "C1", "depot": DEPOT} | gone)
+        ).save()
+        assert self.colleagues() == ["02"]
+        AccessRow("02").delete()
+        assert self.colleagues() == []
+
+    def test_nobody_takes_the_place_of_a_colleague_who_can_be_called(self) -> None:
+        self.register(*(f"{number:02}" for number in range(40)), seconds=-1)
+        self.register("98")
+        assert self.colleagues() == ["98"]
+
+    def test_rather_one_too_many_is_called_than_nobody(self) -> None:
+        self.register("01")
+        told = "colleagues are called whether they are there or not"
+        with logged(told) as lines, dynamodb.refusing("BatchGetItem", dynamodb.error("Broken")):
+            assert self.colleagues() == ["01"]
+        assert [line["depot"] for line in lines] == [DEPOT]
 
     def test_without_an_application_it_is_said(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("FACTEO_PUSH_APPLICATION")
