@@ -35,7 +35,10 @@ class Channel(enum.StrEnum):
 
 
 class Way(Schema, frozen=True):
-    """A channel and where it leads: a number (E.164), an address, a URL, a push endpoint; `secret` signs a webhook."""
+    """A channel and where it leads: a number (E.164), an address, a URL, a push endpoint.
+
+    `secret` signs what a webhook is sent, and none is without.
+    """
 
     channel: Channel
     to: Annotated[str, Meta(min_length=3, max_length=500)]

@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from chalicelib.alerts import posting
 from chalicelib.alerts.channels import ChannelSettings
-from chalicelib.alerts.policies import COLLEAGUES, DEFAULT, NATIONAL, ON_CALL, Channel, Policy, Step, Timers
+from chalicelib.alerts.policies import COLLEAGUES, DEFAULT, NATIONAL, ON_CALL, Channel, Policy, Step, Timers, Way
 from chalicelib.alerts.schemas import RegisterPush
 from chalicelib.alerts.tables import AlertsRow, LinesRow
 from chalicelib.core import aws, clock, events, keyring, settings, telemetry
@@ -267,10 +267,18 @@ def _faults(policy: Policy) -> Iterator[str]:
         yield "The last step is repeated until somebody takes the alert. Name whom it reaches."
     for contact in policy.contacts:
         for way in contact.ways:
-            if not SHAPES[way.channel].fullmatch(way.to):
-                yield f"A way of the contact {contact.id} does not lead to anything that {way.channel} can reach."
-            elif way.channel is Channel.WEBHOOK and posting.is_forbidden(posting.host_of(way.to)):
-                yield f"The webhook of the contact {contact.id} leads to an address that nobody may name."
+            if fault := _fault_of(way):
+                yield f"A way of the contact {contact.id} {fault}."
+
+
+def _fault_of(way: Way) -> str | None:
+    if not SHAPES[way.channel].fullmatch(way.to):
+        return f"does not lead to anything that {way.channel} can reach"
+    if way.channel is Channel.WEBHOOK and posting.is_forbidden(posting.host_of(way.to)):
+        return "leads to an address that nobody may name"
+    if way.channel is Channel.WEBHOOK and not way.secret:
+        return "is a webhook without a secret: its receiver could not tell our pages from anybody else's"
+    return None
 
 
 # --- pushes to the handsets of a depot ----------------------------------------------------------------------

@@ -39,7 +39,8 @@ DISPATCHERS = ((SOON, 68), (WHILE, 24), (LONG, 8))
 
 
 def _contact(name: str, *ways: tuple[str, str]) -> dict[str, Any]:
-    return {"id": name, "ways": [{"channel": channel, "to": to} for channel, to in ways]}
+    signing = {"webhook": {"secret": "a secret of the receiver"}}
+    return {"id": name, "ways": [{"channel": by, "to": to, **signing.get(by, {})} for by, to in ways]}
 
 
 def _policy(contacts: Sequence[dict[str, Any]], steps: Mapping[int, Sequence[str]]) -> Policy:

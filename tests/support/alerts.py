@@ -46,6 +46,8 @@ TOPIC: Final = "arn:aws:sns:eu-west-3:123456789012:facteo-test-alerts"
 ON_CALL: Final = f"topic:{TOPIC}"
 """What is sent by the default policy."""
 
+SECRET: Final = "a secret of the receiver"
+
 QUEUES: Final = {"pages": alert_pages, "alert-timers": alert_timers}
 BATCH: Final = 20
 VISIBLE_AGAIN: Final = timedelta(seconds=120)
@@ -79,10 +81,10 @@ def an_alert_body(**changes: Any) -> dict[str, Any]:
     return told | changes
 
 
-def a_contact(name: str, *ways: str, secret: str = "") -> dict[str, Any]:
+def a_contact(name: str, *ways: str, secret: str = SECRET) -> dict[str, Any]:
     """A contact of a policy. Each way is `sms:+33…`, `email:…`, `webhook:…`, `topic:…`; `secret` signs webhooks."""
     split = [way.partition(":") for way in ways]
-    signing = {"webhook": {"secret": secret} if secret else {}}
+    signing = {"webhook": {"secret": secret}}
     return {"id": name, "ways": [{"channel": by, "to": to, **signing.get(by, {})} for by, _, to in split]}
 
 

@@ -211,6 +211,7 @@ class TestPolicies:
             (a_policy(a_way(Channel.WEBHOOK, "http://a.test@169.254.169.254/")), "contact manager"),
             (a_policy(a_way(Channel.WEBHOOK, "http://169.254.169.254/latest/meta-data")), "nobody may name"),
             (a_policy(a_way(Channel.WEBHOOK, "http://[fe80::1]/")), "nobody may name"),
+            (a_policy(a_way(Channel.WEBHOOK, "https://a.test/x")), "contact manager is a webhook without a secret"),
             (a_policy(a_way(Channel.TOPIC, "facteo-alerts")), "contact manager"),
             (a_policy(a_way(Channel.PUSH, "arn:aws:sns:eu-west-3:123456789012:a-topic")), "contact manager"),
         ],
@@ -224,8 +225,8 @@ class TestPolicies:
         "way",
         [
             a_way(Channel.EMAIL, "astreinte.paris@laposte.example.fr"),
-            a_way(Channel.WEBHOOK, "https://events.pagerduty.example/v2/enqueue?a=b#R0UT1NG"),
-            a_way(Channel.WEBHOOK, "http://10.1.2.3:8080"),
+            a_way(Channel.WEBHOOK, "https://events.pagerduty.example/v2/enqueue?a=b#R0UT1NG", secret=SECRET),
+            a_way(Channel.WEBHOOK, "http://10.1.2.3:8080", secret=SECRET),
             a_way(Channel.TOPIC, "arn:aws:sns:eu-west-3:123456789012:on-call"),
             a_way(Channel.PUSH, "arn:aws:sns:eu-west-3:123456789012:endpoint/GCM/facteo/1-2-3"),
         ],
