@@ -233,6 +233,7 @@ def read_policy(zone: ZoneId, who: StaffMember) -> Policy:
     routes,
     "PUT /v1/alert-policies/{zone}",
     allow=staff("ops"),
+    settings=ChannelSettings,
     problems=[NotFound, PolicyInvalid, ChangedMeanwhile],
 )
 def save_policy(zone: ZoneId, request: Policy, who: StaffMember, call: Call) -> None:

@@ -278,6 +278,8 @@ def _fault_of(way: Way) -> str | None:
         return "leads to an address that nobody may name"
     if way.channel is Channel.WEBHOOK and not way.secret:
         return "is a webhook without a secret: its receiver could not tell our pages from anybody else's"
+    if way.channel is Channel.EMAIL and not settings.load(ChannelSettings).mail_from:
+        return "is an e-mail, and none can be sent here"
     return None
 
 

@@ -221,6 +221,13 @@ class TestPolicies:
             save(policy)
         assert AlertsRow.find(f"policy/{ZONE}") is None
 
+    def test_without_a_sender_there_is_no_way_by_email(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("FACTEO_MAIL_FROM")
+        settings.load.cache_clear()
+        with pytest.raises(PolicyInvalid, match="none can be sent here"):
+            save(a_policy(a_way(), a_way(Channel.EMAIL, "astreinte.paris@laposte.example.fr")))
+        save()
+
     @pytest.mark.parametrize(
         "way",
         [
