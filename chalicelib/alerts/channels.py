@@ -36,6 +36,8 @@ from chalicelib.core.schemas import Schema
 from chalicelib.core.settings import Settings
 
 SIGNATURE_HEADER: Final = "Facteo-Signature"
+CLIENT: Final = "Facteo"
+"""What a receiver of events is told of who sent them."""
 SUBJECT_LENGTH: Final = 99
 """SNS: a subject has less than 100 characters of ASCII."""
 SUMMARY_LENGTH: Final = 1024
@@ -196,8 +198,8 @@ class PagerEvent(Schema, frozen=True, omit_defaults=True):
     event_action: str
     dedup_key: str
     payload: Payload
+    client: str
     routing_key: str = ""
-    client: str = "Facteo"
 
 
 def event_of(message: Message, routing_key: str = "") -> PagerEvent:
@@ -225,7 +227,11 @@ def event_of(message: Message, routing_key: str = "") -> PagerEvent:
         custom_details=details,
     )
     return PagerEvent(
-        event_action=message.action, dedup_key=message.dedup_key, payload=payload, routing_key=routing_key
+        event_action=message.action,
+        dedup_key=message.dedup_key,
+        payload=payload,
+        client=CLIENT,
+        routing_key=routing_key,
     )
 
 

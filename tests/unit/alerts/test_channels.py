@@ -168,6 +168,7 @@ class TestWebhook:
             "routing_key": "R0UT1NG",
             "event_action": "trigger",
             "dedup_key": ALERT,
+            "client": "Facteo",
             "payload": {
                 "summary": "SOS SOUS CONTRAINTE : facteur C1001, site 75015A",
                 "source": "depot/75015A",
