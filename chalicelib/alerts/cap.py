@@ -1,8 +1,9 @@
 """An alert as CAP 1.2 (OASIS, 1 July 2010): what is handed to another centre or to the emergency services.
 
 Messages are made for the stages of an alert: the first is an Alert, each later one an Update that names all stages
-before it, the last a Cancel if there was no danger. A position that came since the last stage makes an Update of that
-stage, which nothing names later: so the references grow with what people do, and not with every position.
+before it, the last a Cancel if there was no danger. What the handset reported since the last stage, or a flag that
+changed, makes an Update of that stage, which nothing names later: so the references grow with what people do, and not
+with every position.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Final, NamedTuple
 from xml.etree import ElementTree
 
@@ -46,6 +48,7 @@ STAGES: Final[Mapping[str, Kind]] = {
     "acked": Kind("Immediate", "Monitor", ("prise en charge par un opérateur", "taken by an operator")),
     "responding": Kind("Immediate", "Monitor", ("secours en route", "help is under way")),
     "handed-over": Kind("Immediate", "Assess", ("transmise à un autre centre", "handed to another centre")),
+    "lease-over": Kind("Immediate", "Assess", ("plus prise en charge", "not taken any more")),
     "closed": Kind("Past", "AllClear", ("alerte close", "alert closed")),
 }
 """The events of an alert that make a message. `raised` of an alert that waits for its carrier is only Expected."""
@@ -112,15 +115,16 @@ def document(
     sender: Sender,
     to: Sequence[str] = (),
 ) -> str:
-    """The CAP message that tells an alert as it stands: of its last stage, or of a position that came since.
+    """The CAP message that tells an alert as it stands: of its last stage, or of what changed since.
 
     `told` are its events, in whatever order. `to` are addresses: the message is Private then, else Restricted to who
     needs it for the rescue. Raises ValueError if there is no event yet.
     """
-    stages = [_of_stage(alert, event) for event in in_order(told) if event.what in STAGES]
+    events = in_order(told)
+    stages = [_of_stage(alert, event) for event in events if event.what in STAGES]
     if not stages:
         raise ValueError("There is no message before the alert is raised.")
-    message = _moved(alert, stages[-1]) if fix else stages[-1]
+    message = _moved(stages[-1], _changed_at(alert, events))
     earlier = [stage for stage in stages if stage.identifier != message.identifier]
     root = ElementTree.Element("alert", xmlns=NAMESPACE)
     for name, text in _envelope(alert, message, earlier, sender, to):
@@ -134,12 +138,17 @@ def _of_stage(alert: Alert, event: Told) -> Message:
     return Message(f"{alert.id}.{event.body.number}", event.at, event)
 
 
-def _moved(alert: Alert, message: Message) -> Message:
-    """The message for what the handset reported after the stage, unless that was the end."""
-    at = alert.heard_at
-    if message.stage.what == "closed" or _second(at) <= _second(message.sent):
+def _changed_at(alert: Alert, events: Sequence[Told]) -> datetime:
+    """When the handset was heard last or a flag changed, whichever was later."""
+    flagged = [after.at for before, after in pairwise(events) if before.body.flags != after.body.flags]
+    return max([alert.heard_at, *flagged])
+
+
+def _moved(message: Message, at: datetime) -> Message:
+    """The message for what changed after the stage, unless that was the end."""
+    if message.stage.what == "closed" or at <= message.sent:
         return message
-    return Message(f"{message.identifier}.{_second(at):%Y%m%d%H%M%S}", at, message.stage)
+    return Message(f"{message.identifier}.{at.astimezone(UTC):%Y%m%d%H%M%S%f}", at, message.stage)
 
 
 def _envelope(

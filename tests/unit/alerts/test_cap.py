@@ -21,6 +21,7 @@ from tests.support.clock import MONDAY_MORNING
 SENDER = cap.Sender("alerts.facteo.example", "Facteo Gironde")
 FIX = Fix(latitude=44.84, longitude=-0.58, fixed_at=MONDAY_MORNING, radius=35, method=Method.WIFI)
 PLACE = LastPlace(text="12 rue du Mirail, bât. B", at=MONDAY_MORNING)
+OTHER_PLACE = LastPlace(text="3 rue Gambetta", at=MONDAY_MORNING)
 NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"
 
 
@@ -265,6 +266,35 @@ def test_positions_are_updates_of_their_stage_and_are_named_by_none() -> None:
     assert document["references"] == f"{SENDER.id},{ALERT_ID}.1,2026-11-23T07:00:00-00:00"
     assert document["identifier"] == f"{ALERT_ID}.3"
     assert document.all("info")[0].parameters()["fix-age-seconds"] == "3601"
+
+
+def test_once_the_lease_is_over_nobody_has_it() -> None:
+    story = Story()
+    story.take(ladder.acked(story.alert, story.at(12), by=OPERATOR))
+    story.tick(12 + 120)
+    for info in written(story).all("info"):
+        assert (info["urgency"], info["responseType"]) == ("Immediate", "Assess")
+        assert info.parameters()["state"] == "notified"
+
+
+@pytest.mark.parametrize("fix", [FIX, None])
+def test_what_changes_is_another_message_with_or_without_a_position(fix: Fix | None) -> None:
+    """Whatever changes: what is told of the battery, a flag, where something was scanned last."""
+    story = Story(battery=40)
+    written_of = [written(story, fix, PLACE)]
+    story.heard(1.2, battery=30)
+    written_of.append(written(story, fix, PLACE))
+    story.heard(1.4)
+    written_of.append(written(story, fix, OTHER_PLACE))
+    story.take(ladder.cancel_asked(story.alert, story.at(5)))
+    written_of.append(written(story, fix, OTHER_PLACE))
+    story.tick(60)
+    written_of.append(written(story, fix, OTHER_PLACE))
+    assert len({document["identifier"] for document in written_of}) == len(written_of)
+    told = [document["sent"][14:19] for document in written_of]
+    assert told == ["00:00", "00:01", "00:01", "00:05", "01:00"]
+    assert len({document["references"] for document in written_of[1:]}) == 1
+    assert written(story, fix, OTHER_PLACE)["identifier"] == written_of[-1]["identifier"]
 
 
 def test_after_the_end_nothing_moves() -> None:
