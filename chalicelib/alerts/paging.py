@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from chalicelib.alerts import channels, ladder, messages, store, zones
+from chalicelib.alerts import channels, ladder, messages, pushes, store, zones
 from chalicelib.alerts.channels import ChannelSettings, Refused, Unknown
 from chalicelib.alerts.messages import Action
 from chalicelib.alerts.policies import COLLEAGUES, DEFAULT, ON_CALL, Channel, Policy, Way
@@ -123,7 +123,7 @@ def _first_pages(alert: Alert, step: int, name: str, policy: Policy) -> list[Pag
     if name == COLLEAGUES:
         return [
             _page(alert, step, f"{COLLEAGUES}-{device}", Channel.PUSH, to=to)
-            for device, to in zones.colleagues_of(alert.depot, alert.device)
+            for device, to in pushes.colleagues_of(alert.depot, alert.device)
         ]
     if name == ON_CALL:
         return [_page(alert, step, ON_CALL, Channel.TOPIC)]

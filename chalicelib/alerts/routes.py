@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from chalice.app import Blueprint
 
-from chalicelib.alerts import console, feed, following, pins, raising, zones
+from chalicelib.alerts import console, feed, following, numbers, pins, pushes, raising, zones
 from chalicelib.alerts.channels import ChannelSettings
 from chalicelib.alerts.following import NoOpenAlert
 from chalicelib.alerts.ladder import AlertClosed
+from chalicelib.alerts.numbers import NumberOf, RegisterNumber
 from chalicelib.alerts.pins import PinLocked, PinsAlike, PinsMissing, PinWrong
 from chalicelib.alerts.policies import Policy
+from chalicelib.alerts.pushes import PushNotConfigured, PushTokenRefused
 from chalicelib.alerts.raising import AlertIdTaken
 from chalicelib.alerts.reports import AlertReport, CentreReport
 from chalicelib.alerts.schemas import (
@@ -34,7 +36,7 @@ from chalicelib.alerts.schemas import (
 )
 from chalicelib.alerts.store import AlertSettings
 from chalicelib.alerts.track import Track
-from chalicelib.alerts.zones import NumberOf, PolicyInvalid, PushNotConfigured, PushTokenRefused, RegisterNumber
+from chalicelib.alerts.zones import PolicyInvalid
 from chalicelib.core.access import Handset, handset, staff
 from chalicelib.core.call import Call
 from chalicelib.core.callers import StaffMember
@@ -130,7 +132,7 @@ def set_pins(request: SetPins, who: Handset, call: Call) -> None:
 )
 def register_push(request: RegisterPush, who: Handset) -> None:
     """Be reached when a colleague of the same depot raises an alert."""
-    zones.register_push(who, request)
+    pushes.register_push(who, request)
 
 
 # --- operators ----------------------------------------------------------------------------------------------
@@ -252,4 +254,4 @@ def reset_pins(carrier: CarrierId, who: StaffMember, call: Call) -> None:
 @endpoint(routes, "PUT /v1/alert-numbers/{device}", allow=staff("fleet-admin"), problems=[NotFound, ChangedMeanwhile])
 def register_number(device: AlertId, request: RegisterNumber, who: StaffMember, call: Call) -> NumberOf:
     """Say from which number (E.164) a handset sends texts: they raise alerts."""
-    return zones.register_number(device, request, by=who, correlation_id=call.correlation_id)
+    return numbers.register_number(device, request, by=who, correlation_id=call.correlation_id)

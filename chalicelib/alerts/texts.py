@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from chalicelib.alerts import aml, following, ladder, raising, store, zones
+from chalicelib.alerts import aml, following, ladder, numbers, raising, store
 from chalicelib.alerts.aml import AMLText
 from chalicelib.alerts.raising import Origin
 from chalicelib.alerts.schemas import Alert, Awaited, LastAlert, Purpose, RaiseAlert, ReportPositions
@@ -60,7 +60,7 @@ def _read(body: str) -> Text:
 
 
 def _origin_of(text: Text) -> Origin | None:
-    owner = zones.device_of_number(text.origination_number)
+    owner = numbers.device_of_number(text.origination_number)
     row = AccessRow.find(owner.device) if owner else None
     if row is None or row.state == DeviceState.RETIRED:
         return None

@@ -1,4 +1,4 @@
-"""What is set up beforehand: each zone's policy, who may reach its alerts, and by what handsets are found and called.
+"""What is set up beforehand of a zone: by which policy its alerts go, and who may reach them.
 
 Nobody may go unheard because a key or a table is away: a policy that cannot be read is replaced by the last one that
 could be, or by the one that reaches everybody who is on call.
@@ -7,46 +7,32 @@ could be, or by the one that reaches everybody who is on call.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
-from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
 import msgspec
-from msgspec import Meta
 
 from chalicelib.alerts import posting
 from chalicelib.alerts.channels import ChannelSettings
 from chalicelib.alerts.policies import COLLEAGUES, DEFAULT, NATIONAL, ON_CALL, Channel, Policy, Step, Timers, Way
-from chalicelib.alerts.schemas import RegisterPush
-from chalicelib.alerts.tables import AlertsRow, LinesRow
-from chalicelib.core import aws, clock, events, keyring, settings, telemetry
+from chalicelib.alerts.tables import AlertsRow
+from chalicelib.core import clock, events, keyring, settings, telemetry
 from chalicelib.core.callers import StaffMember
-from chalicelib.core.errors import AccessDenied, ChangedMeanwhile, NotFound, Problem, Unavailable
+from chalicelib.core.errors import AccessDenied, ChangedMeanwhile, NotFound, Problem
 from chalicelib.core.keyring import KeyGone
-from chalicelib.core.schemas import END, Schema, Sealed
+from chalicelib.core.schemas import Schema, Sealed
 from chalicelib.core.transaction import retried, transaction
 from chalicelib.people import lookup as people
 from chalicelib.people.rules import zone_key
 
-if TYPE_CHECKING:  # workers let nobody in
-    from chalicelib.core.access import Handset
-
-PhoneNumber = Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}" + END)]
-"""E.164."""
-
 POLICY_CHANGED: Final = "facteo.alert-policy.changed"
-NUMBER_REGISTERED: Final = "facteo.alert-number.registered"
 
 CONTACTS_KEPT_FOR: Final = timedelta(days=5 * 365)
 """As the names of staff (prescription quinquennale). A policy that nobody looked at for so long is forgotten."""
 HELD_FOR: Final = timedelta(seconds=30)
 HELD_AFTER_FAILURE: Final = timedelta(seconds=10)
 """How long a process does not look again: each look may cost seconds while a service does not answer."""
-PUSH_KEPT_FOR: Final = timedelta(days=60)
-MOST_COLLEAGUES: Final = 25
-KNOWN_ENDPOINT: Final = re.compile(r"Endpoint (arn:\S+) already exists with the same Token")
-"""How SNS tells the endpoint of a token that it knows with other attributes: there is no other way to ask for it."""
-FOR_EVER: Final = date(9999, 12, 31)
 
 SHAPES: Final[Mapping[Channel, re.Pattern[str]]] = {
     Channel.SMS: re.compile(r"\+[1-9][0-9]{6,14}"),
@@ -62,14 +48,6 @@ class PolicyInvalid(Problem):
     title = "The policy would not reach whom it should"
 
 
-class PushNotConfigured(Unavailable):
-    title = "Handsets cannot be called by push here"
-
-
-class PushTokenRefused(Problem):
-    title = "The push token is not one that can be used"
-
-
 class PolicyChanged(Schema, frozen=True):
     """`facteo.alert-policy.changed`: when whom, by their ids in the policy; nothing of how they are reached."""
 
@@ -79,37 +57,10 @@ class PolicyChanged(Schema, frozen=True):
     timers: Timers
 
 
-class RegisterNumber(Schema, frozen=True):
-    """The phone number of a handset: SMS from it are alerts of its carrier."""
-
-    number: PhoneNumber
-
-
-class NumberOf(Schema, frozen=True):
-    """Whose a phone number is, as it was when the number was registered."""
-
-    device: str
-    carrier: str
-    depot: str
-    generation: int
-
-
-class NumberRegistered(Schema, frozen=True):
-    """`facteo.alert-number.registered`: the handset has a number by which it is known; not which."""
-
-    generation: int
-
-
 class _Stored(Schema, frozen=True):
     """A policy, sealed under the key of its zone and revision."""
 
     sealed: Sealed
-
-
-class _Endpoint(Schema, frozen=True):
-    """Where SNS reaches a handset."""
-
-    endpoint: str
 
 
 class _Held(NamedTuple):
@@ -281,115 +232,3 @@ def _fault_of(way: Way) -> str | None:
     if way.channel is Channel.EMAIL and not settings.load(ChannelSettings).mail_from:
         return "is an e-mail, and none can be sent here"
     return None
-
-
-# --- pushes to the handsets of a depot ----------------------------------------------------------------------
-
-
-def register_push(who: Handset, request: RegisterPush) -> None:
-    """Let the handset be called by push when a colleague of its depot raises an alert, for 60 days from now.
-
-    Two calls of SNS and one write. Raises PushNotConfigured, PushTokenRefused.
-    """
-    application = settings.load(ChannelSettings).push_application
-    if not application:
-        raise PushNotConfigured("Go on without: colleagues are called in other ways. Ask again after the next update.")
-    row = LinesRow(
-        _push_key(who.depot),
-        who.device,
-        content=msgspec.json.encode(_Endpoint(endpoint=_endpoint(application, request.token))).decode(),
-        expires_at=clock.now() + PUSH_KEPT_FOR,
-    )
-    row.save()
-
-
-def colleagues_of(depot: str, except_device: str) -> list[tuple[str, str]]:
-    """The other handsets of a depot and the endpoints by which SNS reaches them: 25 of them at most.
-
-    One query, and a read for each 100 that ever registered: those that were retired, or moved, are not called.
-    """
-    rows = LinesRow.query(_push_key(depot))
-    others = {row.sk: row for row in rows if row.sk != except_device and row.expires_at > clock.now()}
-    there = [others[device] for device in sorted(_still_there(depot, others))]
-    return [(row.sk, row.holds(_Endpoint).endpoint) for row in there[:MOST_COLLEAGUES]]
-
-
-def _still_there(depot: str, devices: Collection[str]) -> Collection[str]:
-    """Those that are enrolled at the depot; all if that cannot be read, because nobody may go unheard."""
-    from chalicelib.core.access import AccessRow, DeviceState  # noqa: PLC0415 - workers let nobody in
-
-    try:
-        found = list(AccessRow.find_many(devices))
-    except Exception:
-        telemetry.logger.exception("colleagues are called whether they are there or not", extra={"depot": depot})
-        return devices
-    return [row.device for row in found if (row.state, row.depot) == (DeviceState.ENROLLED, depot)]
-
-
-def _endpoint(application: str, token: str) -> str:
-    """The endpoint of a token, always the same one. SNS disables it after a failure, so it is enabled each time."""
-    sns = aws.client("sns")
-    enabled = {"Enabled": "true"}
-    try:
-        told = sns.create_platform_endpoint(PlatformApplicationArn=application, Token=token, Attributes=enabled)
-        endpoint = str(told["EndpointArn"])
-    except sns.exceptions.InvalidParameterException as error:
-        known = KNOWN_ENDPOINT.search(str(error))
-        if known is None:
-            raise PushTokenRefused("Ask FCM for a new token and register that.") from None
-        endpoint = known[1]
-    sns.set_endpoint_attributes(EndpointArn=endpoint, Attributes={"Token": token, **enabled})
-    return endpoint
-
-
-def _push_key(depot: str) -> str:
-    return f"push/{depot}"
-
-
-# --- phone numbers of handsets ------------------------------------------------------------------------------
-
-
-def register_number(device: str, request: RegisterNumber, *, by: StaffMember, correlation_id: str) -> NumberOf:
-    """Note the phone number of a handset, so that an SMS from it is an alert of its carrier.
-
-    Said again, nothing changes. Two reads and a transaction; one or two reads more if zones matter for what the caller
-    reaches. A number that moved to another handset goes with it. Raises NotFound, AccessDenied.
-    """
-    from chalicelib.core.access import AccessRow  # noqa: PLC0415 - workers let nobody in
-
-    access = AccessRow.find(device)
-    if access is None:
-        raise NotFound(f"There is no handset {device}.")
-    people.require_depot(by, access.depot)
-    owner = NumberOf(device=device, carrier=access.carrier, depot=access.depot, generation=int(access.generation))
-    retried(lambda: _register(request.number, owner, by, correlation_id))
-    return owner
-
-
-def _register(number: str, owner: NumberOf, by: StaffMember, correlation_id: str) -> None:
-    row = AlertsRow.find(_number_key(number))
-    before = row.holds(NumberOf) if row else None
-    if before == owner:
-        return
-    if before and before.depot != owner.depot:
-        people.require_depot(by, before.depot)
-    revision = int(row.revision) + 1 if row else 1
-    unchanged = AlertsRow.revision == row.revision if row else AlertsRow.pk.does_not_exist()
-    content = msgspec.json.encode(owner).decode()
-    following = AlertsRow(pk=_number_key(number), content=content, revision=revision)
-    said = NumberRegistered(generation=owner.generation)
-    with transaction() as work:
-        work.put(following, when=unchanged, otherwise=ChangedMeanwhile("The number was registered at the same time."))
-        subject = f"device/{owner.device}"
-        work.append(events.make(NUMBER_REGISTERED, subject, said, actor=by.actor, correlation_id=correlation_id))
-
-
-def device_of_number(number: str) -> NumberOf | None:
-    """Whose a phone number (E.164) is, if it is registered: one read."""
-    row = AlertsRow.find(_number_key(number))
-    return row.holds(NumberOf) if row else None
-
-
-def _number_key(number: str) -> str:
-    """Numbers are kept as fingerprints: nobody finds one in the table, or tries them all."""
-    return f"number/{keyring.shared_key('alert-numbers', keep_until=FOR_EVER).fingerprint(number)}"

@@ -17,9 +17,10 @@ from joserfc.jwk import ECKey
 
 import app  # noqa: F401 - it declares the problems
 from chalicelib.addresses.schemas import PostalAddress
-from chalicelib.alerts import aml, ladder, pins, policies, zones
+from chalicelib.alerts import aml, ladder, pins, policies, pushes
 from chalicelib.alerts.following import NoOpenAlert
 from chalicelib.alerts.pins import PinLocked, PinsAlike, PinsMissing, PinWrong
+from chalicelib.alerts.pushes import PushNotConfigured
 from chalicelib.alerts.raising import AlertIdTaken
 from chalicelib.alerts.schemas import (
     EnterPin,
@@ -33,7 +34,6 @@ from chalicelib.alerts.schemas import (
     Status,
     Trigger,
 )
-from chalicelib.alerts.zones import PushNotConfigured
 from chalicelib.core import ids
 from chalicelib.core.endpoint import MIB, REGISTRY
 from chalicelib.core.errors import Problem
@@ -324,7 +324,7 @@ def test_the_page_tells_every_word_and_limit_of_the_alert_button() -> None:
         f"{ladder.LOW_BATTERY} % of battery",
         f"({policies.FOLLOWED_AFTER_PIN.total_seconds() / 60:.0f} minutes)",
         f"{pins.TRIES_WITHIN.total_seconds() / 60:.0f} minutes",
-        f"FCM token for {zones.PUSH_KEPT_FOR.days} days",
+        f"FCM token for {pushes.PUSH_KEPT_FOR.days} days",
         f"{aml.LONGEST} characters at most",
         f"within {sos.ANSWERED_WITHIN:.0f} s",
         f"after {', '.join(f'{pause:.0f}' for pause in sos.PAUSES[:-1])} and {sos.PAUSES[-1]:.0f} s",

@@ -9,18 +9,13 @@ from typing import Any
 
 import pytest
 
-from chalicelib.alerts import zones
+from chalicelib.alerts import numbers, pushes, zones
+from chalicelib.alerts.numbers import NumberOf, RegisterNumber
 from chalicelib.alerts.policies import COLLEAGUES, DEFAULT, NATIONAL, ON_CALL, Channel, Contact, Policy, Step, Way
+from chalicelib.alerts.pushes import PushNotConfigured, PushTokenRefused
 from chalicelib.alerts.schemas import RegisterPush
 from chalicelib.alerts.tables import AlertsRow, LinesRow
-from chalicelib.alerts.zones import (
-    NumberOf,
-    PolicyChanged,
-    PolicyInvalid,
-    PushNotConfigured,
-    PushTokenRefused,
-    RegisterNumber,
-)
+from chalicelib.alerts.zones import PolicyChanged, PolicyInvalid
 from chalicelib.core import aws as clients
 from chalicelib.core import clock as clocks
 from chalicelib.core import ids, journal, keyring, settings
@@ -301,9 +296,9 @@ class TestPushes:
     def test_colleagues_of_the_depot_are_found_and_not_the_one_who_calls(self, aws: Cloud) -> None:
         caller, colleague, other = a_device(), a_device(carrier="C1002"), a_device("75018A")
         for number, handset in enumerate((caller, colleague, other)):
-            zones.register_push(handset, RegisterPush(token=f"token-of-{number}-handset"))
+            pushes.register_push(handset, RegisterPush(token=f"token-of-{number}-handset"))
         with aws.counting() as calls:
-            [(device, endpoint)] = zones.colleagues_of(DEPOT, caller.device)
+            [(device, endpoint)] = pushes.colleagues_of(DEPOT, caller.device)
         assert device == colleague.device
         told = clients.client("sns").get_endpoint_attributes(EndpointArn=endpoint)["Attributes"]
         assert (told["Token"], told["Enabled"]) == ("token-of-1-handset", "true")
@@ -311,20 +306,20 @@ class TestPushes:
 
     def test_registering_again_enables_what_sns_disabled(self) -> None:
         handset, request = a_device(), RegisterPush(token="token-of-a-handset")
-        zones.register_push(handset, request)
-        [(_, endpoint)] = zones.colleagues_of(DEPOT, "")
+        pushes.register_push(handset, request)
+        [(_, endpoint)] = pushes.colleagues_of(DEPOT, "")
         sns = clients.client("sns")
         sns.set_endpoint_attributes(EndpointArn=endpoint, Attributes={"Enabled": "false"})
-        zones.register_push(handset, request)
-        assert zones.colleagues_of(DEPOT, "") == [(handset.device, endpoint)]
+        pushes.register_push(handset, request)
+        assert pushes.colleagues_of(DEPOT, "") == [(handset.device, endpoint)]
         assert sns.get_endpoint_attributes(EndpointArn=endpoint)["Attributes"]["Enabled"] == "true"
 
     def test_after_60_days_it_is_forgotten_though_the_row_may_still_be_there(self, clock: FakeClock) -> None:
-        zones.register_push(a_device(), RegisterPush(token="token-of-a-handset"))
+        pushes.register_push(a_device(), RegisterPush(token="token-of-a-handset"))
         clock.advance(days=60, seconds=-1)
-        assert len(zones.colleagues_of(DEPOT, "")) == 1
+        assert len(pushes.colleagues_of(DEPOT, "")) == 1
         clock.advance(seconds=1)
-        assert zones.colleagues_of(DEPOT, "") == []
+        assert pushes.colleagues_of(DEPOT, "") == []
 
     def register(self, *devices: str, **kept_for: float) -> None:
         """Handsets that registered, of the depot unless somebody moved them."""
@@ -335,7 +330,7 @@ class TestPushes:
                 access.save(AccessRow(device, generation=1, state="enrolled", key="{}", carrier="C1", depot=DEPOT))
 
     def colleagues(self) -> list[str]:
-        return [device for device, _ in zones.colleagues_of(DEPOT, "03")]
+        return [device for device, _ in pushes.colleagues_of(DEPOT, "03")]
 
     def test_at_most_25_are_called(self) -> None:
         self.register(*(f"{number:02}" for number in range(60)))
@@ -367,8 +362,8 @@ class TestPushes:
         monkeypatch.delenv("FACTEO_PUSH_APPLICATION")
         settings.load.cache_clear()
         with pytest.raises(PushNotConfigured):
-            zones.register_push(a_device(), RegisterPush(token="token-of-a-handset"))
-        assert zones.colleagues_of(DEPOT, "") == []
+            pushes.register_push(a_device(), RegisterPush(token="token-of-a-handset"))
+        assert pushes.colleagues_of(DEPOT, "") == []
 
     def test_a_token_that_sns_refuses_is_said(self) -> None:
         sns = clients.client("sns")
@@ -376,22 +371,22 @@ class TestPushes:
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(sns, "create_platform_endpoint", _raising(refused))
             with pytest.raises(PushTokenRefused):
-                zones.register_push(a_device(), RegisterPush(token="token-of-a-handset"))
+                pushes.register_push(a_device(), RegisterPush(token="token-of-a-handset"))
 
 
 class TestNumbers:
     def register(self, handset: Handset, *scopes: str) -> NumberOf:
         request = RegisterNumber(number=NUMBER)
-        return zones.register_number(handset.device, request, by=a_member(*scopes), correlation_id="test")
+        return numbers.register_number(handset.device, request, by=a_member(*scopes), correlation_id="test")
 
     def test_a_text_from_it_is_the_carriers(self, aws: Cloud) -> None:
         handset = a_device()
         told = self.register(handset)
         assert told == NumberOf(device=handset.device, carrier="C1001", depot=DEPOT, generation=2)
         with aws.counting() as calls:
-            assert zones.device_of_number(NUMBER) == told
+            assert numbers.device_of_number(NUMBER) == told
         assert calls == {"GetItem": 1}
-        assert zones.device_of_number("+33600000000") is None
+        assert numbers.device_of_number("+33600000000") is None
 
     def test_the_number_is_nowhere_in_clear(self) -> None:
         handset = a_device()
@@ -409,21 +404,21 @@ class TestNumbers:
     def test_a_number_moves_to_another_handset(self) -> None:
         self.register(a_device())
         other = a_device(carrier="C1002")
-        assert self.register(other) == zones.device_of_number(NUMBER)
+        assert self.register(other) == numbers.device_of_number(NUMBER)
 
     def test_a_number_is_not_taken_from_a_depot_that_is_not_theirs(self) -> None:
         before = self.register(a_device("75018A"))
         with pytest.raises(AccessDenied):
             self.register(a_device(), f"depot/{DEPOT}")
-        assert zones.device_of_number(NUMBER) == before
+        assert numbers.device_of_number(NUMBER) == before
 
     def test_only_for_handsets_that_there_are_and_are_theirs(self) -> None:
         handset = a_device()
         with pytest.raises(AccessDenied):
             self.register(handset, "depot/75018A")
         with pytest.raises(NotFound):
-            zones.register_number(ids.new(), RegisterNumber(number=NUMBER), by=a_member(), correlation_id="test")
-        assert zones.device_of_number(NUMBER) is None
+            numbers.register_number(ids.new(), RegisterNumber(number=NUMBER), by=a_member(), correlation_id="test")
+        assert numbers.device_of_number(NUMBER) is None
         self.register(handset, f"zone/{ZONE}")
 
 

@@ -219,7 +219,7 @@ class TestTexts:
         assert told["status"] == "raised"
         assert [one["id"] for one in alerts(bridge)] == [alert]
         seen = bridge.api.as_staff("dispatcher").get(f"/v1/alerts/{alert}").body
-        assert (seen["fix"]["latitude"], seen["fix"]["radius"]) == (48.841, 13)
+        assert (seen["fix"]["latitude"], seen["fix"]["radius"]) == (48.841, 12.2)
         held.desk.sent(ON_CALL)
 
     def test_the_newest_position_goes_with_it(self, held: Held, bridge: Bridge) -> None:
