@@ -140,6 +140,6 @@ class TestAlertButton:
         assert capsys.readouterr().err.count("There is no alert that is not over") == 2
 
     def test_a_self_test_that_nobody_answers_is_told(self, folder: str, capsys: Printed) -> None:
-        with patch("time.sleep"):
+        with patch("handset.sos.PAUSES", [0] * 20):
             assert main(["--folder", folder, "--connect-to", NO_NETWORK, "self-test"]) == 1
         assert "Tell your depot before you go" in capsys.readouterr().err
