@@ -261,7 +261,7 @@ def acked(alert: Alert, now: datetime, *, by: str) -> Move:
     if alert.state in TAKEN and alert.owner == by:
         return _leased(Move(alert), now)
     state = State.RESPONDING if alert.state is State.RESPONDING else State.ACKED
-    taken = _with(alert, state=state, owner=by, acked_at=alert.acked_at or now, taken_at=now)
+    taken = _taken(alert, now, state=state, owner=by)
     return _leased(say(taken, "acked", now, by=by), now)
 
 
@@ -270,8 +270,7 @@ def responding(alert: Alert, now: datetime, *, by: str) -> Move:
     require_open(alert)
     if alert.state is State.RESPONDING and alert.owner == by:
         return _leased(Move(alert), now)
-    taken = _with(alert, state=State.RESPONDING, owner=by, taken_at=now)
-    taken = _with(taken, acked_at=alert.acked_at or now, responding_at=alert.responding_at or now)
+    taken = _taken(alert, now, state=State.RESPONDING, owner=by, responding_at=alert.responding_at or now)
     return _leased(say(taken, "responding", now, by=by), now)
 
 
@@ -287,7 +286,7 @@ def handed_over(alert: Alert, zone: str, plan: Plan, now: datetime, *, by: str) 
     if alert.zone == zone:
         return None
     left = say(alert, "handed-over", now, by=by, other=zone)
-    elsewhere = _with(left.alert, zone=zone, plan=plan, taken_until=None)
+    elsewhere = _with(left.alert, zone=zone, plan=plan, taken_until=None, handed_at=now, zone_acked_at=None)
     return left.then(_begun_anew(elsewhere, "taken-over", now, by=by, other=alert.zone))
 
 
@@ -380,6 +379,11 @@ def _begun_anew(alert: Alert, what: str, now: datetime, **told: Any) -> Move:
 def _closed(alert: Alert, reason: Reason, now: datetime, *, by: str) -> Move:
     over = _with(alert, state=State.CLOSED, reason=reason, closed_at=now, lease_until=None)
     return say(over, "closed", now, by=by, reason=reason.value)
+
+
+def _taken(alert: Alert, now: datetime, **changes: Any) -> Alert:
+    first, of_zone = alert.acked_at or now, alert.zone_acked_at or now
+    return _with(alert, taken_at=now, acked_at=first, zone_acked_at=of_zone, **changes)
 
 
 def _leased(move: Move, now: datetime) -> Move:

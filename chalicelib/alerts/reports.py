@@ -140,7 +140,10 @@ def _ms(start: datetime, end: datetime) -> int:
 
 
 class Row(Schema, frozen=True):
-    """Of an alert what counts for its centre: how many seconds after the alarm somebody took it, null if nobody did."""
+    """Of an alert what counts for a centre that had it: after how many seconds somebody of it took it, null if nobody.
+
+    They are counted from the alarm, or from when another centre handed it over. `reason` is null if this one did.
+    """
 
     raised_at: datetime
     zone: str
@@ -187,13 +190,16 @@ class CentreReport(Schema, frozen=True):
     self_tests: int
 
 
-def row_of(alert: Alert) -> Row:
-    """What counts of an alert that is over. Who closes one that nobody had taken takes it by that."""
-    taken = alert.acked_at or alert.closed_at
+def row_of(alert: Alert, until: datetime) -> Row:
+    """What counts of an alert for its zone, until which it was that one's.
+
+    Who closes or hands over one that nobody had taken takes it by that.
+    """
+    begun = alert.handed_at or alert.alarmed_at
     return Row(
         raised_at=alert.received_at,
         zone=alert.zone,
-        ack_seconds=(taken - alert.alarmed_at).total_seconds() if taken and alert.alarmed_at else None,
+        ack_seconds=((alert.zone_acked_at or until) - begun).total_seconds() if begun else None,
         purpose=alert.purpose,
         reason=alert.reason,
     )

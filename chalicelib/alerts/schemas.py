@@ -389,8 +389,9 @@ class Alert(Schema, frozen=True, omit_defaults=True):
     Times: `raised_at` is what the handset's clock said, all others are ours. `epoch` goes up when the ladder begins
     anew, at `ladder_from`; `step` counts the steps fired since. `plan` has the times of its zone. `alarmed_at` is when
     the carrier could not withdraw it any more, `told_at` when the feed had its first line. `acked_at` is when somebody
-    took it first, `taken_at` last, and `taken_until` the end of their lease, as the handset is told. `pin_at` is when a
-    PIN was entered for this press, `pins` when one was for any press of this alert. `joined_to` is the alert that a
+    took it first, `taken_at` last, and `taken_until` the end of their lease, as the handset is told. `handed_at` is
+    when its zone got it from another, `zone_acked_at` when somebody of that zone took it first. `pin_at` is when a PIN
+    was entered for this press, `pins` when one was for any press of this alert. `joined_to` is the alert that a
     joined press belongs to; `successor` the one that was raised for it under duress, after it was closed, of which the
     handset knows nothing. `outbox` are the lines that the feed does not have yet, `timer_for` is the moment for which a
     timer was sent. `webhooks`: some were paged, and `settled` is what they were told since. `awaited`: see there.
@@ -423,6 +424,8 @@ class Alert(Schema, frozen=True, omit_defaults=True):
     told_at: datetime | None = None
     seen_at: datetime | None = None
     acked_at: datetime | None = None
+    handed_at: datetime | None = None
+    zone_acked_at: datetime | None = None
     taken_at: datetime | None = None
     taken_until: datetime | None = None
     responding_at: datetime | None = None

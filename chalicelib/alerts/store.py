@@ -126,6 +126,7 @@ def save(work: UnitOfWork, held: Held, move: Move, *, correlation_id: str) -> No
     now = clock.now()
     put(work, held, move.alert, now)
     _list(work, held.alert, move.alert)
+    _count(work, held.alert, move.alert, now)
     append(work, move, now, correlation_id=correlation_id)
 
 
@@ -161,18 +162,25 @@ def due(shard: int, until: datetime) -> list[tuple[str, datetime]]:
 
 
 def _list(work: UnitOfWork, before: Alert, after: Alert) -> None:
-    """Keep the list of a zone's open alerts, and note for its report how one ended."""
+    """Keep the list of a zone's open alerts."""
     if _list_of(before) != _list_of(after):
         if zone := _list_of(before):
             work.delete(LinesRow(f"open/{zone}", after.id))
         if zone := _list_of(after):
             work.put(LinesRow(f"open/{zone}", after.id, content="{}"))
-    if _is_counted(after) and not _is_counted(before):
-        content = msgspec.json.encode(reports.row_of(after)).decode()
-        work.put(LinesRow(f"report/{after.zone}", f"{clock.stamp(after.received_at)}#{after.id}", content=content))
 
 
-def _is_counted(alert: Alert) -> bool:
+def _count(work: UnitOfWork, before: Alert, after: Alert, now: datetime) -> None:
+    """Note for a zone's report how an alert ended, or how long it was there before it was handed over."""
+    is_left = before.zone not in {"", after.zone}
+    if is_left or (_is_over(after) and not _is_over(before)):
+        ended = before if is_left else after
+        content = msgspec.json.encode(reports.row_of(ended, now)).decode()
+        name = f"{clock.stamp(ended.received_at)}#{ended.id}#{ended.epoch}"
+        work.put(LinesRow(f"report/{ended.zone}", name, content=content))
+
+
+def _is_over(alert: Alert) -> bool:
     return alert.state is State.CLOSED and bool(alert.zone)
 
 

@@ -133,8 +133,8 @@ class Rule(Protocol):
 class handset(msgspec.Struct, frozen=True, kw_only=True):  # noqa: N801 - reads as a word in declarations
     """An enrolled handset, its request signed with its key. `blocked_too`: quarantined and wiping ones as well.
 
-    `any_clock`: whenever it was signed. A request that was caught can then be sent again at any time: only for what
-    does nothing when it comes twice.
+    `any_clock`: whenever it was signed. A request that was caught can then be sent again at any time: only where
+    refusing somebody whose clock is wrong is worse than that.
 
     `beside` names the rows that the endpoint will need, as far as the call says: they are read together with what lets
     the handset in, in one DynamoDB call, and told to nobody before its signature is verified.

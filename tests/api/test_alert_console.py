@@ -332,6 +332,8 @@ class TestHandingOver:
         assert [line["what"] for line in desk.feed()][-2:] == ["acked", "handed-over"]
         taken_over, notified = desk.feed("NATIONAL")
         assert (taken_over["what"], taken_over["other"], notified["what"]) == ("taken-over", ZONE, "notified")
+        reports = [desk.operator.get(f"/v1/alert-zones/{zone}/report").body["actual"] for zone in (ZONE, "NATIONAL")]
+        assert [report["alarms"] for report in reports] == [1, 0]
 
     def test_to_where_it_is_changes_nothing(self, desk: Desk, alert: str) -> None:
         before = said(alert)

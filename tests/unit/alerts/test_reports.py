@@ -95,26 +95,36 @@ def test_the_order_in_which_events_come_does_not_matter(chance: object) -> None:
 
 def test_what_counts_of_an_alert_for_its_centre() -> None:
     row = Row(raised_at=MONDAY_MORNING, zone="Z33", ack_seconds=12.5, purpose=Purpose.ACTUAL, reason=Reason.RESCUED)
-    assert reports.row_of(a_rescue().alert) == row
+    assert reports.row_of(a_rescue().alert, UNTIL) == row
 
 
 def test_seconds_count_from_the_alarm_and_not_while_the_carrier_may_cancel() -> None:
     story = Story(trigger=Trigger.NO_MOTION)
     story.tick(30)
     story.take(ladder.acked(story.alert, story.at(38), by=OPERATOR))
-    assert reports.row_of(story.alert).ack_seconds == 8
+    assert reports.row_of(story.alert, UNTIL).ack_seconds == 8
 
 
 def test_who_closes_an_alert_that_nobody_had_taken_takes_it() -> None:
     story = Story()
     story.take(ladder.closed(story.alert, Reason.FALSE_ALARM, story.at(25), by=OPERATOR))
-    assert reports.row_of(story.alert).ack_seconds == 25
+    assert reports.row_of(story.alert, story.at(25)).ack_seconds == 25
+
+
+def test_each_zone_is_counted_for_the_time_in_which_it_had_the_alert() -> None:
+    story = Story()
+    story.tick(0)
+    left = story.alert
+    story.take(ladder.handed_over(story.alert, "LYON", left.plan, story.at(300), by=OPERATOR))
+    story.take(ladder.acked(story.alert, story.at(303), by=COLLEAGUE))
+    rows = [reports.row_of(left, story.at(300)), reports.row_of(story.alert, UNTIL)]
+    assert [(row.zone, row.ack_seconds) for row in rows] == [("Z33", 300), ("LYON", 3)]
 
 
 def test_what_its_carrier_cancelled_in_time_was_taken_by_nobody() -> None:
     story = Story(trigger=Trigger.FALL)
     story.take(ladder.cancel_asked(story.alert, story.at(20)))
-    row = reports.row_of(story.alert)
+    row = reports.row_of(story.alert, story.at(20))
     assert (row.ack_seconds, row.reason) == (None, Reason.CANCELLED)
     assert reports.of_centre("Z33", [row], UNTIL).actual.withdrawn == 1
 
