@@ -149,7 +149,7 @@ def test_a_webhook_that_cannot_tell_repeats(broken: Broken, monkeypatch: pytest.
 
 
 def test_no_sweeper_and_no_timers(broken: Broken) -> None:
-    verdict = broken(ticking, "sweep", lambda: None, NO_TIMERS)
+    verdict = broken(ticking, "sweep", lambda: None, NO_TIMERS, carriers=20)
     late = [max(found) for name, found in verdict.seconds.items() if name.endswith("late by")]
     assert max(late) > 15
 

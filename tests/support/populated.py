@@ -51,7 +51,7 @@ BODIES: dict[str, Any] = {
     "POST /v1/alerts/{alert}/zone": {"zone": "PARIS-NORD"},
     "POST /v1/alert-feed/{zone}/receipts": {"after": 0, "through": 2},
     "PUT /v1/alert-numbers/{device}": {"number": "+33612345678"},
-    "PUT /v1/alert-pins": PINS,
+    "PUT /v1/alert-pins": {**PINS, "current_pin": PINS["pin"]},
     "PUT /v1/alert-policies/{zone}": POLICY,
     "PUT /v1/alert-push": {"token": "fcm-token-0123456789"},
     "PUT /v1/redirections/{redirection}": REDIRECTION,

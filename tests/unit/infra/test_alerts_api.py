@@ -91,7 +91,8 @@ class TestFunction:
         assert other["Handler"] == "app.app"
         ours, theirs = (each["Environment"]["Variables"] for each in (own, other))
         assert {**ours, **theirs} == ours
-        assert ours.keys() - theirs.keys() == {"FACTEO_ALERT_TOPIC", "FACTEO_PUSH_APPLICATION"}
+        own_settings = {"FACTEO_ALERT_TOPIC", "FACTEO_MAIL_FROM", "FACTEO_PUSH_APPLICATION"}
+        assert ours.keys() - theirs.keys() == own_settings
 
     def test_it_has_its_own_rights(self, template: dict[str, Any]) -> None:
         role = properties(template, "AlertsAPI")["Role"]["Fn::GetAtt"][0]
