@@ -69,10 +69,9 @@ class UnitOfWork:
         otherwise: Problem | None = None,
     ) -> None:
         """Write a whole row: only if there is none (`unless_exists`), or only `when` a condition holds."""
-        if when is not None:
-            self._items["put"].append((row.get_save_kwargs_from_instance(condition=when), otherwise))
-        else:
-            self._items["put"].append((row.as_put(only_new=unless_exists is not None), unless_exists))
+        if unless_exists is not None:
+            when, otherwise = type(row).is_none(), unless_exists
+        self._items["put"].append((row.as_put(when), otherwise))
 
     def update(
         self, row: Table, actions: Sequence[Action], *, when: Condition, otherwise: Problem | None = None
