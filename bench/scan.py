@@ -37,7 +37,7 @@ Request = Callable[[], None]
 
 
 class Compared(NamedTuple):
-    """CPU of the bare loop and of ours in milliseconds for a request: medians of the turns.
+    """CPU of the bare one and of ours in milliseconds for a request or an import: medians of the turns.
 
     `quartiles` are those of the ratios of the turns: the middle one is the figure, the others say how much it varies.
     """

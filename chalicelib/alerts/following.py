@@ -161,7 +161,7 @@ def _heard(alert: Alert, request: ReportPositions, sealing: DataKey | None, now:
         return heard
     report = Whereabouts(fixes=request.fixes, last_place=request.last_place)
     known = _known(alert, sealing)
-    last = _newer(known, report)
+    last = known.then(report)
     if last == known:  # sent again, because the answer was lost
         return heard
     located = msgspec.structs.replace(heard.alert, whereabouts=sealing.seal(last))
@@ -174,13 +174,6 @@ def _known(alert: Alert, sealing: DataKey) -> Whereabouts:
         return sealing.open(alert.whereabouts, Whereabouts) if alert.whereabouts else Whereabouts()
     except KeyGone:  # sealed under a key that is gone, of a press that was joined
         return Whereabouts()
-
-
-def _newer(known: Whereabouts, report: Whereabouts) -> Whereabouts:
-    return Whereabouts(
-        fixes=report.fixes[-1:] or known.fixes,
-        last_place=report.last_place or known.last_place,
-    )
 
 
 def _pin_entered(alert_id: str, entered: Entered, who: Handset, correlation_id: str) -> tuple[Alert, Alert]:

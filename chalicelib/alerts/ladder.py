@@ -153,10 +153,10 @@ def pressed_again(alert: Alert, press: Alert, now: datetime) -> Move:
     return begin(alert, "pressed-again", now, by=by, other=press.id, whereabouts=press.whereabouts)
 
 
-def completed(alert: Alert, now: datetime, **told: Any) -> Move:
+def completed(alert: Alert, now: datetime, *, flags: frozenset[Flag], **told: Any) -> Move:
     """The press came after the text that had raised it: what it tells is known now, and the ladder goes on."""
     known = {name: value for name, value in told.items() if value is not None}
-    flags = (alert.flags - {Flag.INCOMPLETE}) | known.pop("flags", frozenset())
+    flags = alert.flags - {Flag.INCOMPLETE} | flags
     alert = _with(alert, awaited=Awaited.NONE, heard_at=now, flags=flags, **known)
     by = f"carrier/{alert.carrier}"
     return say(alert, "completed", now, by=by, whereabouts=known.get("whereabouts"))

@@ -131,7 +131,7 @@ def drawn_up(
 def _completed(alert_id: str, request: RaiseAlert, origin: Origin, correlation_id: str) -> Held:
     """The press came whose text had raised the alert: add what the text could not say. A read and a transaction."""
     held, now = store.own(alert_id), clock.now()
-    where, lacking = _sealed(request, lambda: keyring.key_of(held.alert.subject))
+    where, lacking = _sealed(request, lambda: keyring.key_of(held.alert.subject), after=held.alert.whereabouts)
     move = ladder.completed(
         held.alert,
         now,
@@ -157,14 +157,18 @@ def _flags(request: RaiseAlert, origin: Origin, now: datetime) -> set[Flag]:
     return {flag for flag, holds in found.items() if holds}
 
 
-def _sealed(request: RaiseAlert, key_of: Callable[[], DataKey]) -> tuple[Sealed | None, set[Flag]]:
+def _sealed(
+    request: RaiseAlert, key_of: Callable[[], DataKey], *, after: Sealed | None = None
+) -> tuple[Sealed | None, set[Flag]]:
     """Where the carrier is, sealed. If no key is to be had the alert is raised without it: the next report has it."""
     try:
         key = key_of()
+        known = key.open(after, Whereabouts) if after else Whereabouts()
     except Exception:  # whatever is broken, the alert comes first
         telemetry.logger.exception("an alert was raised without a key")
         telemetry.count("AlertsWithoutKey")
         return None, {Flag.INCOMPLETE}
     if request.fix is None and request.last_place is None:
         return None, set()
-    return key.seal(Whereabouts(fixes=(request.fix,) if request.fix else (), last_place=request.last_place)), set()
+    told = Whereabouts(fixes=(request.fix,) if request.fix else (), last_place=request.last_place)
+    return key.seal(known.then(told)), set()

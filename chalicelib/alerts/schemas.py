@@ -136,6 +136,10 @@ class Whereabouts(Schema, frozen=True):
     fixes: tuple[Fix, ...] = ()
     last_place: LastPlace | None = None
 
+    def then(self, later: Whereabouts) -> Whereabouts:
+        """What is known last after a later report, which need not tell both."""
+        return Whereabouts(fixes=later.fixes[-1:] or self.fixes, last_place=later.last_place or self.last_place)
+
 
 # --- what handsets send and are told ------------------------------------------------------------------------
 

@@ -214,7 +214,7 @@ def _send_timers(alert_ids: Iterable[str], *, delay: int) -> None:
 
 
 def _place(held: Held) -> _Ticked:
-    """Find the alert's zone, and the open alert of the same device that it belongs to, if there is one."""
+    """Find the alert's zone, and the open alert of the same carrier and device that it belongs to, if there is one."""
     alert, now = held.alert, clock.now()
     pointer = AlertsRow.find(store.pointer_key(alert.device, alert.carrier, alert.purpose))
     before = store.find(pointer.holds(LastAlert).alert) if pointer else None

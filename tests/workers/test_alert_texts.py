@@ -86,6 +86,16 @@ class TestWithTheIdOfThePress:
         assert said(press).count("completed") == 1
         desk.work()
 
+    def test_a_press_without_a_position_keeps_the_one_of_its_text(self, desk: Desk, handset: HeldHandset) -> None:
+        press = ids.new()
+        desk.text(NUMBER, a_text(press))
+        desk.sent(ON_CALL)
+        body = an_alert_body(fix=None, last_place={"text": "12 rue Lecourbe", "at": clocks.now().isoformat()})
+        assert handset.calls().put(f"/v1/alerts/{press}", body).status == 200
+        told = desk.operator.get(f"/v1/alerts/{press}").body
+        assert (told["fix"]["latitude"], told["last_place"]["text"]) == (48.84321, "12 rue Lecourbe")
+        desk.work()
+
     def test_the_press_is_answered_even_if_its_position_cannot_be_sealed(
         self, desk: Desk, handset: HeldHandset
     ) -> None:
