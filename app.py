@@ -1,8 +1,8 @@
 """Composition only: one Chalice application and the features' blueprints.
 
 Workers are functions of their own, of whose modules Lambda imports each alone, and alerts have an API function of their
-own (`chalicelib.alerts.entry`). Their blueprints are here for whoever makes the template; on Lambda this module is that
-of the other API function, which need not load them.
+own (`chalicelib.alerts.entry`; see `infra/apart.py`). Their blueprints are here for whoever makes the template; on
+Lambda this module is that of the API function of all other paths, which need not load them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ for blueprint in ROUTES:
     app.register_blueprint(blueprint)
 
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-    SERVED_ELSEWHERE.append("chalicelib.alerts.routes")
+    SERVED_ELSEWHERE.extend(("chalicelib.alerts.routes",))
 else:
     from chalicelib.alerts.routes import routes as alerts_routes
     from chalicelib.alerts.workers import workers as alerts_workers

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.scan import Compared, compared
-from infra import build
+from infra import apart, build
 from infra.build import ROOT
 
 BARE = ROOT / "bench" / "bare"
@@ -20,8 +20,8 @@ TURNS = 25
 API_BOUND, WORKER_BOUND = 1.6, 1.3
 
 MODULES: Mapping[str, str] = {
-    "api_handler": "app",
-    "alerts_api": "chalicelib.alerts.entry",
+    apart.API_HANDLER: "app",
+    **{own.name: own.module for own in apart.APART},
     "alert_events": "chalicelib.alerts.workers",
     "alert_timers": "chalicelib.alerts.workers",
     "alert_pages": "chalicelib.alerts.workers",
@@ -39,7 +39,7 @@ MODULES: Mapping[str, str] = {
 }
 """Function → the module that Lambda imports for it."""
 
-APIS = frozenset({"app", "chalicelib.alerts.entry"})
+APIS = frozenset({"app", *(own.module for own in apart.APART)})
 """Of these modules, those that serve HTTP."""
 
 RARE: Mapping[str, str] = {

@@ -24,7 +24,7 @@ from typing import Any
 
 import yaml
 
-from infra import alerts_api, watch
+from infra import apart, watch
 
 ROOT = Path(__file__).parent.parent
 CONFIGURATION = ROOT / ".chalice" / "config.json"
@@ -68,7 +68,7 @@ def build(stage: str, out: Path) -> Path:
         packaged = Path(folder) / "packaged"
         _package(stage, packaged, _as_json(TEMPLATE, Path(folder)))
         template = json.loads((packaged / "sam.json").read_text())
-        alerts_api.set_apart(template, stages[stage]["lambda_functions"][alerts_api.NAME], CONFIGURATION.parent)
+        apart.set_apart(template, stages[stage]["lambda_functions"], CONFIGURATION.parent)
         check(template)
         template["Resources"] |= watch.watched(template)
         out.mkdir(parents=True)

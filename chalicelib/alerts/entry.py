@@ -1,6 +1,6 @@
 """The entry of the function that serves alerts alone, so that nothing else of the API can be in their way.
 
-infra/alerts_api.py leads its paths to it. The function of all other paths loads nothing of it.
+infra/apart.py leads its paths to it. The function of all other paths loads nothing of it.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from chalicelib.core.consumer import SETTINGS_OF_FUNCTIONS, SUBJECTS_OF_STREAMS
 from chalicelib.core.endpoint import REGISTRY
 from chalicelib.core.settings import PREFIX, Settings
 from chalicelib.core.table import Table
-from infra import alerts_api, grants
+from infra import apart, grants
 from tests.support import cloud, template
 from tests.support.template import BUCKET, QUEUE, TABLE, short_name
 
@@ -23,7 +23,7 @@ TABLES = {short_name(properties["TableName"]): properties for properties in temp
 QUEUES = {short_name(properties["QueueName"]): properties for properties in template.resources(QUEUE).values()}
 FUNCTIONS = template.functions()
 DEAD_LETTERS = {"alert-failures", "relay-failures", *(name for name in QUEUES if name.endswith("-dead"))}
-APIS = {"api_handler", alerts_api.NAME}
+APIS = {apart.API_HANDLER, *(own.name for own in apart.APART)}
 CONSUMERS = {
     source.queue_arn.rpartition(":")[2]: source for source in app.event_sources if hasattr(source, "queue_arn")
 }
@@ -52,13 +52,13 @@ def settings_of(function: str) -> set[str]:
 
 
 def _settings_of_an_api(function: str) -> set[type[Settings]]:
-    served = [each for each in REGISTRY.values() if alerts_api.serves(each.path) == (function == alerts_api.NAME)]
+    served = [each for each in REGISTRY.values() if apart.function_of(each.path) == function]
     return {kind for declared in served for kind in (declared.settings, declared.allow.settings)}
 
 
 def variables_of(function: str) -> set[str]:
-    """What the template gives a function. That of the alerts' API is made in the likeness of the other one."""
-    likeness = ["api_handler"] if function == alerts_api.NAME else []
+    """What the template gives a function. Other API functions are made in the likeness of chalice's."""
+    likeness = [apart.API_HANDLER] if function in APIS else []
     functions = [FUNCTIONS[name] for name in (function, *likeness)]
     return {name for each in functions for name in each.get("Environment", {}).get("Variables", {})}
 

@@ -12,7 +12,7 @@ from typing import Any
 from chalice.test import Client
 
 from handset.signing import HandsetKey, Request, sign
-from infra import alerts_api
+from infra import apart
 from tests.support import rights
 from tests.support.clock import FakeClock
 from tests.support.tokens import TokenIssuer
@@ -72,7 +72,7 @@ class Caller:
         )
         self.dress(request)
         request.headers |= {name.replace("_", "-"): value for name, value in headers.items()}
-        with rights.checked(alerts_api.NAME if alerts_api.serves(path) else "api_handler"):
+        with rights.checked(apart.function_of(path)):
             response = self.client.http.request(method, address, headers=request.headers, body=raw)
         return Answered(response.status_code, dict(response.headers), response.body.decode())
 
