@@ -20,14 +20,14 @@ demo: $(READY) ## A day of the post against what 'make run' started
 test: $(READY) ## The tests: in process, offline, in minutes
 	@$(BIN)/python -m pytest -n auto --dist loadfile
 
-e2e: $(READY) ## The tests of the deployed stack: a local cloud of their own, over HTTP and SFTP
-	@$(BIN)/python -m pytest tests/e2e
+e2e: $(READY) ## The tests of the deployed stack: local clouds of their own, over HTTP and SFTP
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e
 
 reliability: $(READY) ## 10,000 simulated alerts with 30 % of everything failing, in minutes
 	@PYTHONHASHSEED=0 $(BIN)/python -m tests.reliability $(RELIABILITY)
 
-bench: $(READY) ## What the code costs beside the same work done bare: cold starts and scans
-	@$(BIN)/python -m bench
+bench: $(READY) ## What the code costs beside the same work done bare: scans, passes, cold starts
+	@$(BIN)/python -m bench $(BENCH)
 
 load: $(READY) ## A morning of 2,000 handsets in a minute, against a local cloud of its own
 	@$(BIN)/python -m bench.load $(LOAD)
@@ -57,7 +57,7 @@ deploy: stage $(READY) ## Build it and deploy it by a CloudFormation change set
 	@$(BIN)/python -m infra.deploy --stage $(STAGE)
 
 clean: ## Remove everything that was made here: environments, builds, the local cloud's state
-	@rm -rf .venv .venv-cloud build .local .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(realpath .local/cloud/tmp) .venv .venv-cloud build .local .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(READY): requirements.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'

@@ -24,7 +24,7 @@ from typing import Any
 
 import yaml
 
-from infra import apart, watch
+from infra import apart, memory, watch
 
 ROOT = Path(__file__).parent.parent
 CONFIGURATION = ROOT / ".chalice" / "config.json"
@@ -64,7 +64,7 @@ def build(stage: str, out: Path) -> Path:
     if stage not in (stages := json.loads(CONFIGURATION.read_text())["stages"]):
         raise BuildError(f"There is no stage '{stage}' among: {', '.join(stages)}.")
     shutil.rmtree(out, ignore_errors=True)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=memory.place()) as folder:
         packaged = Path(folder) / "packaged"
         _package(stage, packaged, _as_json(TEMPLATE, Path(folder)))
         template = json.loads((packaged / "sam.json").read_text())

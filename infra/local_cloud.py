@@ -6,6 +6,7 @@ its end, the state cannot be trusted: the next start begins empty and says so.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -22,6 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from infra import memory
 from infra.build import ROOT
 
 PORT = 4566
@@ -132,16 +135,21 @@ def free_port(preferred: int = 0) -> int:
 
 
 def _environment() -> Path:
-    """The Python of MiniStack's environment, made at the first start. The same minor version runs the functions."""
+    """The Python of MiniStack's environment, made at the first start. The same minor version runs the functions.
+
+    Two that start at once make it once: the other one waits.
+    """
     python = _ENVIRONMENT / "bin" / "python"
     done = _ENVIRONMENT / "requirements.txt"
-    wanted = _REQUIREMENTS.read_text()
-    if not done.exists() or done.read_text() != wanted:
-        print("Making the local cloud's environment (once) ...", flush=True)
-        _remove(_ENVIRONMENT)
-        _made(sys.executable, "-m", "venv", str(_ENVIRONMENT))
-        _made(str(python), "-m", "pip", "install", "-qq", "-r", str(_REQUIREMENTS))
-        done.write_text(wanted)
+    with _REQUIREMENTS.open() as requirements:
+        fcntl.flock(requirements, fcntl.LOCK_EX)
+        wanted = requirements.read()
+        if not done.exists() or done.read_text() != wanted:
+            print("Making the local cloud's environment (once) ...", flush=True)
+            _remove(_ENVIRONMENT)
+            _made(sys.executable, "-m", "venv", str(_ENVIRONMENT))
+            _made(str(python), "-m", "pip", "install", "-qq", "-r", str(_REQUIREMENTS))
+            done.write_text(wanted)
     return python
 
 
@@ -197,16 +205,21 @@ def _launch(python: Path, folder: Path, port: int, log: IO[bytes]) -> subprocess
     return subprocess.Popen(
         [str(python), "-m", "ministack"],
         cwd=folder,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": _temporary(folder), **settings},
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": _make_temporary(folder), **settings},
         stdout=log,
         stderr=log,
         start_new_session=True,
     )
 
 
-def _temporary(folder: Path) -> str:
-    (folder / "tmp").mkdir(exist_ok=True)
-    return str(folder / "tmp")
+def _make_temporary(folder: Path) -> str:
+    """Where the workers unpack the package: `tmp`, which leads to a folder in memory if there is a place for it."""
+    temporary = folder / "tmp"
+    if place := memory.place():
+        temporary.symlink_to(tempfile.mkdtemp(prefix="facteo-", dir=place))
+    else:
+        temporary.mkdir(exist_ok=True)
+    return str(temporary)
 
 
 def _wait_until_healthy(cloud: LocalCloud, folder: Path) -> None:
@@ -231,9 +244,12 @@ def _end_group(group: int) -> None:
 
 def _remove_temporary(folder: Path) -> None:
     """Remove the copies of the package that the workers ran from: many small files, which one thread removes slowly."""
+    temporary = folder / "tmp"
     with ThreadPoolExecutor(_REMOVERS) as pool:
-        pool.map(_remove, (folder / "tmp").glob("*"))
-    _remove(folder / "tmp")
+        pool.map(_remove, temporary.glob("*"))
+    _remove(temporary.resolve())
+    if temporary.is_symlink():
+        temporary.unlink()
 
 
 def _remove(folder: Path) -> None:

@@ -43,17 +43,23 @@ def back_office(folder: Path = FOLDER, port: int = local_cloud.PORT, sftp_port: 
     with running.alone(folder):
         local_cloud.end_what_was_left(folder / "cloud")
         print("Building the package ...", flush=True)
-        built = build.build(STAGE, ROOT / "build" / STAGE)
+        built = build.build(STAGE, folder / "build")
         port, sftp_port = _port(port), _port(sftp_port)
         sftp = sftp_server.serving(folder / "sftp", sftp_port, host_key=folder / "sftp_host_key")
         with sftp as receiver, local_cloud.running(folder / "cloud", port) as cloud:
             if cloud.began_empty:
-                shutil.rmtree(folder / "handsets", ignore_errors=True)
+                _forget_what_knew_the_former(folder)
             _put_secret(cloud, receiver.secret)
             deployed = _deployed(cloud, built, receiver.root)
             seed.seed(deployed)
             deployed.save(folder)
             yield deployed
+
+
+def _forget_what_knew_the_former(folder: Path) -> None:
+    """Handsets that were enrolled at, and readers that believe the keys of a back office that is gone."""
+    for name in ("handsets", "doors"):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _port(preferred: int) -> int:

@@ -5,6 +5,7 @@ In its place runs a small program, which answers, saves and ends as it does.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import local_cloud
+from infra import local_cloud, memory
 from infra.local_cloud import CloudError, end_what_was_left, free_port
 
 Printed = pytest.CaptureFixture[str]
@@ -49,6 +50,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(params=[True, False], ids=["in memory", "on the disk"])
+def scratch(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path | None:
+    """The place in memory that this machine has for what is unpacked, or none."""
+    place = tmp_path_factory.mktemp("memory") if request.param else None
+    monkeypatch.setattr(memory, "place", lambda: place)
+    return place
+
+
 @pytest.fixture
 def port() -> int:
     return free_port()
@@ -70,6 +81,25 @@ def a_process(where: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]
         process.stdout.readline()
         yield process
         process.kill()
+
+
+class TestEnvironment:
+    def test_it_is_made_once_and_by_one_at_a_time(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        requirements, commands = tmp_path / "requirements.txt", []
+        requirements.write_text("ministack")
+
+        def made(*command: str) -> None:
+            with requirements.open() as other, pytest.raises(BlockingIOError):
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            (tmp_path / "environment").mkdir(exist_ok=True)
+            commands.append(command)
+
+        monkeypatch.setattr(local_cloud, "_ENVIRONMENT", tmp_path / "environment")
+        monkeypatch.setattr(local_cloud, "_REQUIREMENTS", requirements)
+        monkeypatch.setattr(local_cloud, "_made", made)
+        for _ in range(2):
+            assert local_cloud._environment() == tmp_path / "environment" / "bin" / "python"
+        assert len(commands) == 2, "one makes it, one installs"
 
 
 class TestPort:
@@ -126,11 +156,25 @@ class TestState:
 
 
 class TestWhatIsLeft:
-    def test_nothing_of_what_its_workers_ran_from(self, folder: Path, port: int) -> None:
+    def test_nothing_of_what_its_workers_ran_from(self, folder: Path, port: int, scratch: Path | None) -> None:
         (folder / "tmp" / "of-one-that-was-killed").mkdir(parents=True)
         with local_cloud.running(folder, port):
             assert [path.name for path in (folder / "tmp").iterdir()] == ["worker"]
+            assert (folder / "tmp").resolve().is_relative_to(scratch or folder)
         assert not (folder / "tmp").exists()
+
+    def test_nor_of_what_one_that_was_killed_left_in_memory(
+        self, folder: Path, port: int, scratch: Path | None
+    ) -> None:
+        left = (scratch or folder) / "left"
+        (left / "of-one-that-was-killed").mkdir(parents=True)
+        (folder / "tmp").symlink_to(left)
+        run_once(folder, port)
+        assert not left.exists()
+
+    def test_a_machine_that_was_restarted_has_forgotten_what_was_in_memory(self, folder: Path, port: int) -> None:
+        (folder / "tmp").symlink_to(folder / "gone")
+        assert run_once(folder, port)
 
     def test_a_cloud_that_outlived_its_starter_is_ended(self, folder: Path) -> None:
         with a_process(folder, "ministack") as process:
