@@ -17,7 +17,7 @@ KEPT_FOR = timedelta(days=365)
 
 
 class Matter(NamedTuple):
-    """What a judgement says of an item's event, in the depot where that happened: what is missing, what is doubtful.
+    """What a judgement says of an event, in the depot where that happened: what is missing, what is doubtful.
 
     `subject` is where its judgements stand in the journal; `revision` is the number of this one.
     """
@@ -33,6 +33,12 @@ class Matter(NamedTuple):
     def words(self) -> set[str]:
         """All that somebody is to look at."""
         return {*self.missing, *self.flags}
+
+    @property
+    def item(self) -> str:
+        """The item that it is about; empty if it is about something else."""
+        kind, _, name = self.event.subject.partition("/")
+        return name if kind == "item" else ""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -67,7 +73,7 @@ def _row(matter: Matter) -> AttentionRow:
         entry,
         kind=matter.kind,
         subject=matter.subject,
-        item=matter.event.subject.removeprefix("item/"),
+        item=matter.item,
         missing=" ".join(matter.missing),
         flags=" ".join(matter.flags),
         happened_at=matter.event.happened_at,

@@ -21,7 +21,7 @@ routes = Blueprint(__name__)
 def waiting(depot: DepotId, query: Page, who: StaffMember) -> WorkList:
     """What a human must look at in the depot, the oldest first, a hundred at a time.
 
-    Proofs that lack a mention or were flagged, and redirections that were flagged.
+    Proofs that lack a mention or were flagged, redirections that were flagged, and doubtful entries with a pass.
     """
     return service.waiting(depot, query.after, by=who)
 

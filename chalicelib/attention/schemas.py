@@ -19,12 +19,14 @@ class Kind(enum.StrEnum):
 
     PROOF = "proof"
     REDIRECTION = "redirection"
+    ENTRY = "entry"
 
 
 class Entry(Schema, frozen=True):
-    """Something to look at. `subject` is its place in the journal (`proof/<event>`, `item/<number>`).
+    """Something to look at. `subject` is its place in the journal (`proof/<event>`, `item/<number>`, `pass/<id>`).
 
-    `missing` are the mentions that a proof lacks, `flags` what is doubtful. `happened_at` is when it happened.
+    `item` is empty if it is about none. `missing` are the mentions that a proof lacks, `flags` what is doubtful.
+    `happened_at` is when it happened.
     """
 
     id: str

@@ -23,6 +23,7 @@ from chalicelib.core.errors import (
     ClockSkewed,
     DeviceBlocked,
     IdentityRequired,
+    NotFound,
     Problem,
 )
 from chalicelib.core.http_signatures import SignatureSettings
@@ -211,7 +212,7 @@ class staff:  # noqa: N801
         return f"For the roles {', '.join(sorted(self.roles))}."
 
     def admit(self, call: Call) -> StaffMember:
-        """The token's groups are the roles; its scope claim says for which depots and zones."""
+        """The token's groups are the roles; its scope claim says for which depots, zones and buildings."""
         claims = oidc.claims_of(_bearer(call))
         roles = frozenset(claims.get("cognito:groups", claims.get("groups", ())))
         if not roles & self.roles:
@@ -296,6 +297,22 @@ def current(handset: Handset) -> AccessRow:
     if row.state == DeviceState.RETIRED or int(row.generation) != handset.generation:
         raise DeviceBlocked("This enrolment has ended. Enrol the handset again.", state=row.state)
     return row
+
+
+def enrolled(device: str) -> AccessRow:
+    """What lets an enrolled device in: one read. Raises NotFound, and DeviceBlocked if it is not let in."""
+    row = AccessRow.find(device)
+    if row is None:
+        raise NotFound(f"There is no device {device}.")
+    if row.state != DeviceState.ENROLLED:
+        raise DeviceBlocked("That handset is blocked.", state=row.state)
+    return row
+
+
+def require_still(work: UnitOfWork, row: AccessRow) -> None:
+    """Have the work refused with DeviceBlocked if what let a device in has ended or was blocked since it was read."""
+    same = (AccessRow.generation == row.generation) & (AccessRow.state == DeviceState.ENROLLED.value)
+    work.check(row, same, otherwise=DeviceBlocked("This enrolment has just ended.", state=row.state))
 
 
 def _read(device: str, beside: Sequence[Place]) -> tuple[AccessRow | None, Rows]:

@@ -18,7 +18,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StaffMember(Principal, frozen=True, kw_only=True):
-    """A member of staff: their roles, and the depots and zones they work for (`depot/…`, `zone/…` or `*`)."""
+    """A member of staff: their roles, and whom they work for (`depot/…`, `zone/…`, `building/…` or `*`)."""
 
     roles: frozenset[str]
     scopes: frozenset[str]
@@ -27,6 +27,20 @@ class StaffMember(Principal, frozen=True, kw_only=True):
         """Whether this depot, or the zone it lies in, is theirs."""
         named = [f"{kind}/{name}" for kind, name in (("depot", depot), ("zone", zone)) if name]
         return bool(self.scopes & {EVERYWHERE, *named})
+
+    def manages(self, building: str) -> bool:
+        """Whether this building is theirs."""
+        return bool(self.scopes & {EVERYWHERE, f"building/{building}"})
+
+    @property
+    def buildings(self) -> list[str]:
+        """The buildings that their scope names one by one."""
+        return sorted(scope.removeprefix("building/") for scope in self.scopes if scope.startswith("building/"))
+
+    @property
+    def works_everywhere(self) -> bool:
+        """Whether everything is theirs."""
+        return EVERYWHERE in self.scopes
 
     @property
     def works_for_zones(self) -> bool:

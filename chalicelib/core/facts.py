@@ -25,13 +25,17 @@ class Evidence(Protocol):
     """A fact that is more than its words: what of it exists once in the world, and how it is kept sealed."""
 
     @property
+    def rows(self) -> int:
+        """How many rows `kept` writes with the work."""
+
+    @property
     def claims(self) -> Mapping[str, str]:
         """What nobody else may state, by name, each with the owner who may state it again."""
 
     def kept(self, work: UnitOfWork, event: Event) -> Event:
-        """The event as the journal keeps it, with its personal data sealed under a key that is written with the work.
+        """The event as the journal keeps it, with its personal data sealed.
 
-        It writes one row.
+        A key of its own is written with the work; one that many share may be there already.
         """
 
     def clash(self, owners: Mapping[str, str], event: Event) -> tuple[Problem, Event]:

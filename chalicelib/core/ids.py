@@ -31,6 +31,11 @@ def derived(at: datetime, *parts: str) -> str:
     return _build(at, int.from_bytes(digest, "big") % (1 << _RANDOM_BITS))
 
 
+def first(at: datetime) -> str:
+    """The UUIDv7 before which there is none of that moment: ids from it on are of that millisecond, or later."""
+    return _build(at, 0)
+
+
 def moment(uuid7: str) -> datetime:
     """The moment that a UUIDv7 carries, to the millisecond; the last one that can be written for any beyond it."""
     return _EPOCH + min(UUID(uuid7).int >> 80, _LAST_MILLISECOND) * _MILLISECOND

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
-from chalicelib.core import clock, events
+from chalicelib.core import clock, events, ids
 from chalicelib.core.events import Event
 from chalicelib.core.table import Table
 
@@ -76,6 +76,16 @@ class EventIdRow(Table):
 def read(subject: str) -> list[Event]:
     """Every event of a subject, oldest id first: one strongly consistent query for each MiB of history."""
     return [events.decode(row.event) for row in JournalRow.query(subject, consistent_read=True)]
+
+
+def read_latest(subject: str, since: datetime, most: int) -> list[Event]:
+    """The events of a subject whose ids are of `since` (to the millisecond) or later, latest id first, `most` at most.
+
+    One strongly consistent query, which reads no more than those.
+    """
+    from_then = JournalRow.id >= ids.first(since)
+    rows = JournalRow.query(subject, from_then, scan_index_forward=False, limit=most, consistent_read=True)
+    return [events.decode(row.event) for row in rows]
 
 
 def read_many(keys: Iterable[tuple[str, str]]) -> list[Event]:

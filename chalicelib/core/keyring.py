@@ -126,19 +126,25 @@ def create(work: UnitOfWork, subject: str, *, keep_until: date, instead_of: Data
 
 def shared_key(subject: str, *, keep_until: date) -> DataKey:
     """The data key of a subject that many use cases share: made at its first use, read once in a process."""
+    try:
+        return shared_key_of(subject)
+    except KeyGone:
+        held = _shared_keys[subject] = _made_or_found(subject, keep_until)
+        return held
+
+
+def shared_key_of(subject: str) -> DataKey:
+    """Such a key, for whoever only opens what others sealed: read once in a process. Raises KeyGone."""
     held = _shared_keys.get(subject)
     if held is None or held.last_day < clock.today():
-        held = _shared_keys[subject] = _found_or_made(subject, keep_until)
+        held = _shared_keys[subject] = key_of(subject)
     return held
 
 
-def _found_or_made(subject: str, keep_until: date) -> DataKey:
-    try:
-        return key_of(subject)
-    except KeyGone:
-        with suppress(ChangedMeanwhile), transaction() as work:
-            return create(work, subject, keep_until=keep_until)
-        return key_of(subject)
+def _made_or_found(subject: str, keep_until: date) -> DataKey:
+    with suppress(ChangedMeanwhile), transaction() as work:
+        return create(work, subject, keep_until=keep_until)
+    return key_of(subject)
 
 
 def key_of(subject: str) -> DataKey:

@@ -1,4 +1,4 @@
-"""What the back office signs: JWS (RFC 7515, ES256) by a P-256 key that never leaves KMS."""
+"""What the back office signs by P-256 keys that never leave KMS: JWS (RFC 7515, ES256), and for doors (`passes`)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from chalicelib.core import aws
 from chalicelib.core.schemas import Schema
 from chalicelib.core.settings import physical_name
 
+_OURS = "signing"
+"""The key by which the back office states something."""
 _COORDINATE_BYTES = 32
 _SPKI_PREFIX_BYTES = 27
 """A P-256 SubjectPublicKeyInfo is 26 fixed bytes, 0x04, then X and Y (RFC 5480)."""
@@ -23,24 +25,39 @@ def sign(payload: Schema) -> str:
     """The payload as a compact JWS. `kid` names the key in `public_keys`."""
     header = msgspec.json.encode({"alg": "ES256", "kid": public_keys()[0]["kid"]})
     signing_input = f"{base64url(header)}.{base64url(msgspec.json.encode(payload))}"
-    der = aws.client("kms").sign(
-        KeyId=_key(),
-        Message=hashlib.sha256(signing_input.encode()).digest(),
-        MessageType="DIGEST",
-        SigningAlgorithm="ECDSA_SHA_256",
-    )["Signature"]
-    r, s = decode_dss_signature(der)
-    raw = r.to_bytes(_COORDINATE_BYTES, "big") + s.to_bytes(_COORDINATE_BYTES, "big")
-    return f"{signing_input}.{base64url(raw)}"
+    return f"{signing_input}.{base64url(signature(_OURS, signing_input.encode()))}"
 
 
 @functools.cache
 def public_keys() -> list[dict[str, str]]:
     """Our public keys as JWK (RFC 7517); `kid` is the thumbprint (RFC 7638)."""
-    spki: bytes = aws.client("kms").get_public_key(KeyId=_key())["PublicKey"]
-    x, y = spki[_SPKI_PREFIX_BYTES : _SPKI_PREFIX_BYTES + 32], spki[_SPKI_PREFIX_BYTES + 32 :]
-    key = {"crv": "P-256", "kty": "EC", "x": base64url(x), "y": base64url(y)}
+    key = public_key(_OURS)
     return [{**key, "kid": thumbprint(key), "alg": "ES256", "use": "sig"}]
+
+
+def signature(key: str, message: bytes) -> bytes:
+    """ECDSA over SHA-256 of a message by the KMS key of that name: r and s, 32 bytes each. One call of KMS."""
+    der = aws.client("kms").sign(
+        KeyId=_alias(key),
+        Message=hashlib.sha256(message).digest(),
+        MessageType="DIGEST",
+        SigningAlgorithm="ECDSA_SHA_256",
+    )["Signature"]
+    return raw_signature(der)
+
+
+def raw_signature(der: bytes) -> bytes:
+    """A signature as r and s, 32 bytes each, from its DER form (RFC 3279)."""
+    r, s = decode_dss_signature(der)
+    return r.to_bytes(_COORDINATE_BYTES, "big") + s.to_bytes(_COORDINATE_BYTES, "big")
+
+
+@functools.cache
+def public_key(key: str) -> dict[str, str]:
+    """The public half of the KMS key of that name, as a P-256 JWK. One call of KMS in a process."""
+    spki: bytes = aws.client("kms").get_public_key(KeyId=_alias(key))["PublicKey"]
+    x, y = spki[_SPKI_PREFIX_BYTES : _SPKI_PREFIX_BYTES + 32], spki[_SPKI_PREFIX_BYTES + 32 :]
+    return {"crv": "P-256", "kty": "EC", "x": base64url(x), "y": base64url(y)}
 
 
 def thumbprint(key: dict[str, Any]) -> str:
@@ -54,5 +71,5 @@ def base64url(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def _key() -> str:
-    return f"alias/{physical_name('signing')}"
+def _alias(key: str) -> str:
+    return f"alias/{physical_name(key)}"

@@ -7,12 +7,13 @@ from datetime import datetime
 
 from chalicelib.core import ids, journal
 from chalicelib.core.errors import Problem
-from chalicelib.core.intake import Taken, in_chunks
+from chalicelib.core.intake import Superseded, Taken, in_chunks, last_of_each
 from chalicelib.core.keyring import DataKey
 from chalicelib.core.schemas import Schema
 from chalicelib.core.transaction import MAX_ITEMS, retried, transaction
 from chalicelib.people import rules, statements
-from chalicelib.people.statements import Rows, Source, Superseded
+from chalicelib.people.rules import Key
+from chalicelib.people.statements import Rows, Source
 
 _ROWS_PER_RECORD = 4
 _RECORDS_PER_TRANSACTION = MAX_ITEMS // _ROWS_PER_RECORD
@@ -32,28 +33,11 @@ def import_records(
     Superseded.
     """
     source = Source(actor, correlation_id, at)
-    counting, superseded = _last_of_each(list(zip(entries, lines, strict=True)))
-    outcomes: dict[int, Taken | Problem] = superseded
+    counting, outcomes = last_of_each(list(zip(entries, lines, strict=True)), _key_of)
     for chunk in in_chunks(counting, _RECORDS_PER_TRANSACTION):
         taken = retried(lambda chunk=chunk: _import(chunk, source))  # type: ignore[misc]
         outcomes |= zip((line for _, line in chunk), taken, strict=True)
     return [outcomes[line] for line in lines]
-
-
-def _last_of_each(numbered: Sequence[Numbered]) -> tuple[list[Numbered], dict[int, Taken | Problem]]:
-    """The last line of each record, and what becomes of the earlier ones.
-
-    Taking one after the other would be no use to anybody, and the first could not be told from a new one when the
-    same lines come again after a crash.
-    """
-    last = {rules.shelf_of(entry).key(entry): (entry, line) for entry, line in numbered}
-    superseded: dict[int, Taken | Problem] = {}
-    for entry, line in numbered:
-        counting, its_line = last[rules.shelf_of(entry).key(entry)]
-        if line != its_line:
-            same = entry == counting
-            superseded[line] = Taken.DUPLICATE if same else Superseded(f"Line {its_line} says otherwise, and counts.")
-    return [(entry, line) for entry, line in numbered if line not in superseded], superseded
 
 
 def _import(chunk: Sequence[Numbered], source: Source) -> list[Taken | Problem]:
@@ -86,4 +70,8 @@ def _judged(entry: Schema, stated_at: str, rows: Rows, data_keys: Mapping[str, D
 
 
 def _event_id(entry: Schema, line: int, source: Source) -> str:
-    return ids.derived(source.at, source.correlation_id, str(line), *rules.shelf_of(entry).key(entry))
+    return ids.derived(source.at, source.correlation_id, str(line), *_key_of(entry))
+
+
+def _key_of(entry: Schema) -> Key:
+    return rules.shelf_of(entry).key(entry)

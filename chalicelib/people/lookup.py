@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import date
 from typing import NoReturn
 
+import msgspec
+
 from chalicelib.core.callers import StaffMember
-from chalicelib.core.errors import AccessDenied, NotFound
+from chalicelib.core.errors import AccessDenied, ChangedMeanwhile, NotFound
+from chalicelib.core.transaction import UnitOfWork
 from chalicelib.people import rules
 from chalicelib.people.rules import Key
 from chalicelib.people.schemas import (
@@ -41,6 +44,13 @@ def duty_of(carrier_id: str, day: date) -> Duty | None:
     """What a carrier does on a day, if the roster says: one read."""
     row = PeopleRow.find(*rules.duty_key(carrier_id, day))
     return row.holds(Duty) if row and row.stands else None
+
+
+def require_duty(work: UnitOfWork, duty: Duty) -> None:
+    """Have the work refused with ChangedMeanwhile if the roster says something else by now."""
+    row = PeopleRow(*rules.duty_key(duty.carrier, duty.day))
+    same = PeopleRow.record == msgspec.json.encode(duty).decode()
+    work.check(row, same, otherwise=ChangedMeanwhile("The roster changed at the same time; ask again."))
 
 
 def duties_on_round(depot_id: str, route: str, day: date) -> list[Duty]:

@@ -38,11 +38,6 @@ class UnknownReference(Problem):
     title = "It refers to something that is not registered"
 
 
-class Superseded(Problem):
-    status = 422
-    title = "Something that was stated later says otherwise"
-
-
 class Source(NamedTuple):
     """Who states something, in which call or file, and when."""
 

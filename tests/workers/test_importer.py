@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.parse
 from collections.abc import Sequence
 from typing import Any
 from unittest.mock import patch
@@ -20,11 +19,11 @@ from chalicelib.core.schemas import Schema
 from chalicelib.people import legacy, lookup
 from chalicelib.people.schemas import Address, Depot, Zone
 from chalicelib.people.tables import PeopleRow
-from tests.support import events
 from tests.support.api import Api
 from tests.support.clock import FakeClock
 from tests.support.cloud import BUCKET, Cloud
 from tests.support.crashes import Killed, before_step, die
+from tests.support.inbox import Post, deliver
 from tests.support.races import overtaken
 
 HEADER = "carrier;first_name;last_name;depot"
@@ -34,57 +33,6 @@ def carriers(count: int, *, first: int = 1, end: str = "\n") -> str:
     """A file of carriers; every one has another name."""
     lines = (f"C{number};Zoé;Martin {number};75015A" for number in range(first, first + count))
     return end.join([HEADER, *lines, ""])
-
-
-class Post:
-    """The legacy side and the queues: puts files, delivers messages, fetches reports."""
-
-    def __init__(self, aws: Cloud) -> None:
-        self.aws = aws
-        self.s3 = cloud_clients.client("s3")
-
-    def put(self, key: str, content: str | bytes) -> dict[str, Any]:
-        """Put a file; the record of the notification that S3 sends."""
-        body = content.encode() if isinstance(content, str) else content
-        version = self.s3.put_object(Bucket=BUCKET, Key=key, Body=body)["VersionId"]
-        described = {"key": urllib.parse.quote_plus(key, safe="/"), "versionId": version}
-        return {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": BUCKET}, "object": described}}
-
-    def notify(self, *records: dict[str, Any]) -> bool:
-        """Deliver one notification; whether it was dealt with."""
-        return deliver(workers.take_file, json.dumps({"Records": list(records)}))
-
-    def take_slices(self, *, times: int = 1) -> None:
-        """Deliver every message of the queue of slices, each `times` times."""
-        for message in self.aws.messages("slices"):
-            for _ in range(times):
-                assert deliver(workers.take_slice, message["Body"])
-
-    def take(self, key: str, content: str | bytes) -> None:
-        """Put a file and take it to the end."""
-        assert self.notify(self.put(key, content))
-        self.take_slices()
-
-    def fetch(self, key: str) -> str:
-        content: bytes = self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
-        return content.decode()
-
-    def report(self, key: str) -> list[str]:
-        """The lines of a file's reject report after the first."""
-        head, *lines = self.fetch(rules.report_key(key)).splitlines()
-        assert head == "line;rank;reason"
-        return lines
-
-    def counts(self, key: str) -> tuple[int, int, int]:
-        """Accepted, duplicates, rejected, as the sender's summary says."""
-        summary = json.loads(self.fetch(rules.summary_key(key)))
-        assert summary["state"] == "imported"
-        return summary["accepted"], summary["duplicates"], summary["rejected"]
-
-
-def deliver(worker: Any, body: str) -> bool:
-    """Deliver a message as Lambda does; whether it was dealt with."""
-    return not events.deliver(worker, [body])
 
 
 def events_of_type(event_type: str) -> list[Any]:

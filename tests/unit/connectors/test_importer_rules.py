@@ -20,6 +20,7 @@ from chalicelib.connectors.importer.kinds import COLUMNS, KINDS, Origin, each_on
 from chalicelib.connectors.importer.rules import FileRefusal, Line, LineRefusal, Reject, StoredObject
 from chalicelib.core.intake import Taken
 from chalicelib.core.schemas import Schema
+from chalicelib.passes.registry_schemas import BuildingEntry
 from chalicelib.people.schemas import CarrierEntry, Client, ClientProduct, Depot, Zone
 
 
@@ -57,7 +58,7 @@ class TestNotifications:
 
     @pytest.mark.parametrize("key", ["stray.csv", "inbox/z.csv", "inbox/stamps/z.csv", "outbox/zones/z.csv"])
     def test_a_file_elsewhere_is_told_where_files_go(self, key: str) -> None:
-        with pytest.raises(FileRefusal, match="inbox/announcements/, inbox/carriers/"):
+        with pytest.raises(FileRefusal, match="inbox/announcements/, inbox/buildings/, inbox/carriers/"):
             rules.place_of(key, KINDS)
 
     def test_a_file_in_its_place(self) -> None:
@@ -185,6 +186,29 @@ class TestCsv:
             read("clients", "client;company;postcode;town;products", "999999;La Boutique;75015;Paris;8R")
         assert refused.value.rank == 5
 
+    HOURS = "building;street;postcode;town;sector;mail;legal_basis"
+
+    def test_hours_are_written_in_one_column(self) -> None:
+        line = "019ac9a0-0000-7000-8000-0000000000b1;Rue;75015;Paris;7511502;{};press"
+        found = read("buildings", self.HOURS, line.format("123456  06:00 - 24:00 ,7 08:00-12:00"))
+        nobody = read("buildings", self.HOURS, line.format(""))
+
+        assert isinstance(found, BuildingEntry)
+        assert isinstance(nobody, BuildingEntry)
+        week, sunday = found.services["1"]
+        assert (week.days, week.since, week.to) == ("123456", "06:00", "24:00")
+        assert (sunday.days, sunday.since, sunday.to) == ("7", "08:00", "12:00")
+        assert nobody.services == {}
+
+    @pytest.mark.parametrize(
+        "hours",
+        ["6h-12h", "06:00-24:00", "21 06:00-24:00", "8 06:00-24:00", "1 24:00-24:00", "1 6:00-12:00", "1 06:00-12:00,"],
+    )
+    def test_hours_that_are_none_are_their_columns_fault(self, hours: str) -> None:
+        with pytest.raises(LineRefusal, match="mail: Write days, 1 for Monday") as refused:
+            read("buildings", self.HOURS, f"019ac9a0-0000-7000-8000-0000000000b1;R;75015;P;7511502;{hours};press")
+        assert refused.value.rank == 6
+
     def test_bytes_that_are_not_utf_8_refuse_their_line(self) -> None:
         with pytest.raises(LineRefusal, match="Byte 3 of the line is not UTF-8"):
             rules.decoded(Line(7, b"Zo\xe9"), "utf-8")
@@ -195,7 +219,7 @@ class TestCsv:
 
         found = msgspec.json.encode(read(kind, header, FULL_LINES[kind])).decode()
 
-        missing = [value for value in re.split("[;:]", FULL_LINES[kind]) if value not in found]
+        missing = [value for value in re.split("[;:, -]", FULL_LINES[kind]) if value not in found]
         assert not missing
 
 
@@ -205,6 +229,8 @@ FULL_LINES = {
     "carriers": "C1;Zoé;Martin;+33612345678;75015A;M1",
     "duties": "C1;2026-11-24;75015A;T12;06:30;13:00",
     "clients": "999999;Boutique;Rue;75015;Paris;BE;8R:495",
+    "buildings": "019ac9a0-0000-7000-8000-0000000000b1;Rue;75015;Paris;7511502;"
+    "123456 06:00-24:00, 7 08:00-12:00;12345 07:30-19:45;1234567 00:00-24:00;press",
     "sorting-plan": "75015;LECOURBE;1;99;odd;75016A;T12;100",
 }
 

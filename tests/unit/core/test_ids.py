@@ -46,6 +46,12 @@ def test_a_later_id_is_greater_as_text(at: datetime, later_by: timedelta) -> Non
     assert ids.new(at + later_by) > ids.new(at)
 
 
+@given(MOMENTS)
+def test_all_ids_of_a_millisecond_lie_between_its_first_and_the_next_ones(at: datetime) -> None:
+    assert ids.is_uuid7(ids.first(at))
+    assert ids.first(at) <= ids.new(at) < ids.first(at + MILLISECOND)
+
+
 def test_ids_of_one_moment_differ() -> None:
     at = datetime(2026, 11, 23, tzinfo=UTC)
     assert len({ids.new(at) for _ in range(1000)}) == 1000

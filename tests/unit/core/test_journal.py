@@ -38,6 +38,17 @@ class TestAppending:
         assert calls == {"Query": 1}
         assert journal.read("item/unheard-of") == []
 
+    def test_the_latest_are_read_from_a_moment_on_and_no_more_than_asked(self, aws: Cloud) -> None:
+        oldest, *others = (an_item_event(id=ids.new(MONDAY_MORNING + HOUR * n)) for n in range(4))
+        recorded(oldest, *others)
+        subject, since = f"item/{ITEM}", MONDAY_MORNING + HOUR
+
+        assert journal.read_latest(subject, since, 9) == list(reversed(others))
+        with aws.counting() as calls:
+            assert journal.read_latest(subject, since, 2) == [others[2], others[1]]
+        assert calls == {"Query": 1}
+        assert journal.read_latest(subject, since + HOUR * 3, 9) == []
+
     @pytest.mark.parametrize("item", [ITEM, "8R41234567895"])
     def test_an_id_names_one_event_in_the_whole_journal(self, aws: Cloud, item: str) -> None:
         [first] = recorded(an_item_event())
