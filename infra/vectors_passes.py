@@ -171,7 +171,7 @@ def text() -> str:
         "exchanges": _exchanges(),
         "codes": _codes(),
         "news": _news(),
-        "receipts": _receipts(),
+        "receipts": receipts(),
     }
     return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
 
@@ -352,10 +352,31 @@ def _news() -> list[dict[str, Any]]:
         ("by another key", "key-set", key_set(2, by="thief"), "bad-signature"),
         ("without a key", "key-set", key_set(2, changes={-65541: []}), "malformed"),
     ]
-    return [{"name": name, "kind": kind, "data": data.hex(), "outcome": outcome} for name, kind, data, outcome in told]
+    return [_piece(*each) for each in told] + _news_of_a_dropped_key()
 
 
-def _receipts() -> list[dict[str, Any]]:
+def _news_of_a_dropped_key() -> list[dict[str, Any]]:
+    """Lists for a reader whose own is by a key that the newer set does not have."""
+    week = [AT - 24 * HOUR, AT + 144 * HOUR]
+    dropped = key_set(2, changes={-65541: [cose_key("next-issuing") | {2: NEXT, 3: -9, -65539: week}]})
+    early, late, other = status_list({}, at=AT - 3 * HOUR, name="next-issuing"), AT + HOUR, AT - 4 * HOUR
+    told: list[tuple[str, bytes, str]] = [
+        ("an older list, in place of one by a key that was dropped", early, "taken"),
+        ("a newer list by the key that was dropped", status_list({}, at=late), "unknown-key"),
+        ("an older list by another key, in its place", status_list({}, at=other, by="thief", name="next-issuing"),
+         "bad-signature"),
+    ]  # fmt: skip
+    before = [{"kind": "key-set", "data": dropped.hex()}]
+    found = [{**_piece(name, "status-list", data, outcome), "before": before} for name, data, outcome in told]
+    older = _piece("a list older than that", "status-list", status_list({}, at=other, name="next-issuing"), "not-newer")
+    return [*found, {**older, "before": [*before, {"kind": "status-list", "data": early.hex()}]}]
+
+
+def _piece(name: str, kind: str, data: bytes, outcome: str) -> dict[str, Any]:
+    return {"name": name, "kind": kind, "data": data.hex(), "outcome": outcome}
+
+
+def receipts() -> list[dict[str, Any]]:
     """A log of three entries, each the receipt of one use of the door."""
     previous, told = bytes(32), []
     uses = [(PASS, NONCE, "opened"), (PASS, OTHER_NONCE, "suspended"), (b"", NONCE[::-1], "malformed")]

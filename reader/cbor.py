@@ -7,6 +7,7 @@ depth and the kinds of item. The library reads what passed, and what it read mus
 from __future__ import annotations
 
 import io
+import operator
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -31,6 +32,19 @@ _WIDTHS: Final = {24: 1, 25: 2, 26: 4, 27: 8}
 """Additional information → the bytes of the argument behind it. 28 to 31 are reserved or of unknown length: refused."""
 
 
+def _flat(head: int) -> int:
+    major, argument = head >> 5, head & 31
+    if major in _NUMBERS:
+        return 1 if argument < _IN_THE_HEAD else 1 + _WIDTHS.get(argument, -1)
+    if major in _STRINGS and argument < _IN_THE_HEAD:
+        return 1 + argument
+    return int(head in _FALSE_AND_TRUE)
+
+
+_LENGTHS: Final = bytes(map(_flat, range(256)))
+"""First byte → the bytes of a whole number, truth or short string that begins so. 0: it is something else."""
+
+
 class Malformed(Exception):  # noqa: N818
     """Not the profile's bytes; the text says what is wrong with them."""
 
@@ -42,11 +56,11 @@ def decode(data: bytes, limit: int) -> Any:
     """
     if len(data) > limit:
         raise Malformed(f"longer than {limit} bytes")
-    _scan(data)
     try:
+        _scan(data)
         value = cbor2.loads(data)
         again = encode(value)
-    except (cbor2.CBORError, ValueError, TypeError) as error:
+    except (cbor2.CBORError, LookupError, ValueError, TypeError) as error:
         raise Malformed("not CBOR") from error
     if again != data:
         raise Malformed("not deterministic, or something behind it")
@@ -61,11 +75,11 @@ def encode(value: Any) -> bytes:
 def shaped(value: Any, checks: Mapping[Any, Check], optional: Mapping[Any, Check] | None = None) -> dict[Any, Any]:
     """The value, if it is a map of exactly these keys and each value is as its check wants. Raises Malformed."""
     may = {**checks, **optional} if optional else checks
-    if type(value) is not dict or not checks.keys() <= value.keys() <= may.keys():
+    if type(value) is not dict or (value.keys() != may.keys() and not checks.keys() <= value.keys() <= may.keys()):
         raise Malformed("not these keys")
-    wrong = [key for key, one in value.items() if not may[key](one)]
-    if wrong:
-        raise Malformed(f"key {wrong[0]}")
+    for key, one in value.items():
+        if not may[key](one):
+            raise Malformed(f"key {key}")
     return value
 
 
@@ -89,7 +103,7 @@ def row(*checks: Check) -> Check:
     """An array of as many values as checks, each as its check wants."""
 
     def check(value: Any) -> bool:
-        return type(value) is list and len(value) == len(checks) and all(map(_holds, checks, value))
+        return type(value) is list and len(value) == len(checks) and all(map(operator.call, checks, value))
 
     return check
 
@@ -99,39 +113,33 @@ def either(value: Any) -> bool:
     return type(value) is bool
 
 
-def _holds(check: Check, value: Any) -> bool:
-    return check(value)
-
-
 def _scan(data: bytes) -> None:
-    """Walk over the heads of all items: no tag, no float, no unknown length, not too deep, not too short or long."""
-    place, end, waiting = 0, len(data), [1]
-    while waiting:
-        if waiting[-1] == 0:
-            waiting.pop()
+    """Walk over the heads of all items: no tag, no float, no unknown length, not too deep, not too short or long.
+
+    Of this container `left` items are to come; `above` has as many as are to come in those around it. Raises Malformed,
+    or LookupError where the bytes end too early or an argument has no width (RFC 8949, section 3).
+    """
+    place, left, above = 0, 1, list[int]()
+    while left or above:
+        if not left:
+            left = above.pop()
             continue
-        waiting[-1] -= 1
-        if place >= end:
-            raise Malformed("too short")
-        head = data[place]
+        head, left = data[place], left - 1
+        if length := _LENGTHS[head]:
+            place += length
+            continue
         major, argument, place = head >> 5, head & 31, place + 1
         if argument >= _IN_THE_HEAD:
-            argument, place = _argument(data, argument, place)
+            begins, place = place, place + _WIDTHS[argument]
+            argument = int.from_bytes(data[begins:place], "big")
         if major in _STRINGS:
             place += argument
         elif major in _ITEMS_OF:
-            if argument > end - place or len(waiting) > MAX_DEPTH:
+            if argument > len(data) - place or len(above) >= MAX_DEPTH:
                 raise Malformed("too short, or too deep")
-            waiting.append(argument * _ITEMS_OF[major])
-        elif major not in _NUMBERS and head not in _FALSE_AND_TRUE:
+            above.append(left)
+            left = argument * _ITEMS_OF[major]
+        else:
             raise Malformed("a tag, a float, null or undefined")
-    if place != end:
+    if place != len(data):
         raise Malformed("too short, or something behind it")
-
-
-def _argument(data: bytes, information: int, place: int) -> tuple[int, int]:
-    """The argument that stands at a place, behind the first byte of a head (RFC 8949, section 3), and where it ends."""
-    if information not in _WIDTHS:
-        raise Malformed("of unknown length")
-    end = place + _WIDTHS[information]
-    return int.from_bytes(data[place:end], "big"), end

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from reader import cose, tokens
 from reader.brought import Key, StatusList
@@ -27,8 +26,7 @@ _OF_STATUS: Final[Mapping[int | None, Refusal | None]] = {
 }
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """A pass at a door: where that is, what the reader knows, and its time. `used` are one-time passes, used before."""
 
     token: Token
@@ -41,7 +39,10 @@ class Asked:
 
 def refusal(asked: Asked) -> Refusal | None:
     """The first reason not to open, except that whoever shows the pass may not be its holder: see `reader.proofs`."""
-    return next((why for check in _CHECKS if (why := check(asked))), None)
+    for check in _CHECKS:
+        if why := check(asked):
+            return why
+    return None
 
 
 def _key(asked: Asked) -> Refusal | None:
@@ -75,8 +76,8 @@ def _perimeter(asked: Asked) -> Refusal | None:
     perimeter = asked.token.perimeter
     if isinstance(perimeter, str):
         return None if perimeter == asked.place.sector else Refusal.OUT_OF_PERIMETER
-    marks = {perimeter[at : at + tokens.MARK_BYTES] for at in range(0, len(perimeter), tokens.MARK_BYTES)}
-    return None if tokens.mark(asked.token.id, asked.place.building) in marks else Refusal.OUT_OF_PERIMETER
+    mark = tokens.mark(asked.token.id, asked.place.building)
+    return None if mark in tokens.marks_of(perimeter) else Refusal.OUT_OF_PERIMETER
 
 
 def _hours(asked: Asked) -> Refusal | None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -24,10 +23,13 @@ SIGNATURE_BYTES: Final = 64
 
 _TAG: Final = b"\xd2"
 """Tag 18, COSE_Sign1."""
+_PARTS: Final = (bytes, dict, bytes, bytes)
 _ALG, _KID, _TYPE = 1, 4, 16
 _MAX_HEADER_BYTES: Final = 64
 _ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """Of P-256 (SEC 2, section 2.4.2)."""
+_HIGHEST: Final = _ORDER // 2
+"""Of the values of s."""
 _ECDSA: Final = ec.ECDSA(hashes.SHA256())
 
 KEY_SHAPE: Final[Mapping[int, Check]] = {
@@ -39,8 +41,7 @@ KEY_SHAPE: Final[Mapping[int, Check]] = {
 """kty EC2, crv P-256, x, and whether y is odd."""
 
 
-@dataclass(frozen=True)
-class Signed:
+class Signed(NamedTuple):
     """A well-formed COSE_Sign1 that nobody has verified yet: its decoded claims, and the `message` that was signed."""
 
     alg: int
@@ -58,7 +59,7 @@ def parse(data: bytes, limit: int, *, media_type: str | None = None, kid_bytes: 
     if data[:1] != _TAG or len(data) > limit:
         raise Malformed("no COSE_Sign1, or too long")
     parts = cbor.decode(data[1:], limit)
-    if type(parts) is not list or [type(part) for part in parts] != [bytes, dict, bytes, bytes] or parts[1]:
+    if type(parts) is not list or tuple(map(type, parts)) != _PARTS or parts[1]:
         raise Malformed("not the four parts")
     protected, _, payload, signature = parts
     alg, kid = _header(protected, media_type, kid_bytes)
@@ -79,7 +80,7 @@ def verify(key: PublicKey, message: bytes, signature: bytes) -> bool:
     Of the two values of s that would do only the lower is taken: what was signed has one spelling.
     """
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
-    if len(signature) != SIGNATURE_BYTES or not (0 < r < _ORDER and 0 < s <= _ORDER // 2):
+    if len(signature) != SIGNATURE_BYTES or not (0 < r < _ORDER and 0 < s <= _HIGHEST):
         return False
     try:
         key.verify(encode_dss_signature(r, s), message, _ECDSA)

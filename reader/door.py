@@ -164,12 +164,16 @@ class Door:
             return Outcome.MALFORMED
 
     def has(self, kind: Kind, number: int = 0) -> int:
-        """How new what it keeps is: the key set's sequence, the time, or the moment of that list. 0 if it has none."""
+        """How new what it keeps is: the key set's sequence, the time, or the moment of that list. 0 if it has none.
+
+        0 too for a list that the key set of today would not let in: any other takes its place, whatever it is dated.
+        """
         if kind is Kind.KEY_SET:
             return self._key_set.sequence if self._key_set else 0
         if kind is Kind.TIME:
             return self._memory.floor
-        return self._lists[number].issued if number in self._lists else 0
+        held = self._lists.get(number)
+        return held.issued if held and self._doubt(held.signed, held.issued) is None else 0
 
     @property
     def lists(self) -> range:

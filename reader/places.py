@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -47,7 +47,7 @@ class Place:
 
     def admits(self, service: int, at: int) -> bool:
         """Whether a service may enter at a moment (seconds since 1970)."""
-        local = datetime.fromtimestamp(at, UTC).astimezone(_PARIS)
+        local = datetime.fromtimestamp(at, _PARIS)
         return any(opening.holds(local) for opening in self.services[service])
 
 

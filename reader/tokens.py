@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -65,6 +66,11 @@ def mark(token_id: bytes, building: bytes) -> bytes:
     return hashlib.sha256(b"FBLDG1" + token_id + building).digest()[:MARK_BYTES]
 
 
+def marks_of(perimeter: bytes) -> list[bytes]:
+    """The marks of a perimeter of buildings."""
+    return [perimeter[place : place + MARK_BYTES] for place in range(0, len(perimeter), MARK_BYTES)]
+
+
 def _is_perimeter(value: Any) -> bool:
     return _IS_SECTOR(value) if type(value) is str else _are_marks(value)
 
@@ -73,14 +79,19 @@ def _are_marks(value: Any) -> bool:
     """Whether it is 1 to 20 marks, each greater than the one before."""
     if type(value) is not bytes or len(value) % MARK_BYTES or not 0 < len(value) <= MARK_BYTES * MAX_BUILDINGS:
         return False
-    marks = [value[place : place + MARK_BYTES] for place in range(0, len(value), MARK_BYTES)]
-    return marks == sorted(set(marks))
+    marks = marks_of(value)
+    return all(map(operator.lt, marks, marks[1:]))
 
 
 def _is_holder(value: Any) -> bool:
-    return bool(cbor.shaped(value, {1: lambda key: bool(cbor.shaped(key, cose.KEY_SHAPE))}))
+    return bool(cbor.shaped(value, _HOLDER_SHAPE))
 
 
+def _is_key(value: Any) -> bool:
+    return bool(cbor.shaped(value, cose.KEY_SHAPE))
+
+
+_HOLDER_SHAPE: Final[Mapping[int, Check]] = {1: _is_key}
 _SHAPE: Final[Mapping[int, Check]] = {
     1: lambda value: type(value) is str and value == ISSUER,
     2: cbor.text(r"[0-9A-Z]{1,20}"),

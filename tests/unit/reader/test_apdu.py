@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.passes import tokens
-from chalicelib.passes.status_list import Status
+from chalicelib.passes.schemas import Status
 from handset.passes import STATUS_LIST, Wallet
 from reader import apdu
 from tests.support.doors import BUILDING, NOW, PASS_ID, READER, a_door, a_list, a_token, a_wallet, signs

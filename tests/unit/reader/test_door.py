@@ -12,7 +12,8 @@ import cbor2
 import pytest
 
 from chalicelib.passes import cose, key_set, tokens
-from chalicelib.passes.status_list import SLOTS, Status
+from chalicelib.passes.schemas import Status
+from chalicelib.passes.status_list import SLOTS
 from handset.passes import KEY_SET, STATUS_LIST, TIME, Wallet, base45
 from reader import apdu, proofs, receipts
 from reader.door import Decision, Door, Kind, Outcome
@@ -283,6 +284,40 @@ class TestNews:
         assert visit(door, wallet)[0].refusal == Refusal.UNKNOWN_KEY
         assert visit(door, wallet)[0].opened
         assert visit(door, a_wallet(tmp_path / "old", a_token(**late)))[0].refusal == Refusal.UNKNOWN_KEY
+
+    def test_a_list_by_a_key_that_was_dropped_holds_until_another_comes(
+        self, tmp_path: Path, clock: FakeClock, door: Door, wallet: Wallet
+    ) -> None:
+        """Whoever stole the key dated a list as late as its window allows: no good one is ever later than that."""
+        assert door.take(Kind.STATUS_LIST, a_list({99: Status.REVOKED}, at=NOW + timedelta(hours=1))) == Outcome.TAKEN
+        assert door.take(Kind.STATUS_LIST, a_list(at=NOW, by=NEXT)) == Outcome.NOT_NEWER
+        assert door.take(Kind.KEY_SET, a_key_set(2, keys=[NEXT])) == Outcome.TAKEN
+        door = Door(tmp_path / "door", *clocks(clock))
+        assert (door.has(Kind.STATUS_LIST), door.has(Kind.STATUS_LIST, 1)) == (0, 0)
+        revoked = a_wallet(tmp_path / "revoked", a_token(by=NEXT, status=(0, 99)))
+        assert visit(door, revoked)[0].refusal == Refusal.REVOKED
+
+        assert door.take(Kind.STATUS_LIST, a_list(at=NOW + timedelta(hours=2))) == Outcome.UNKNOWN_KEY
+        revoked.carry(STATUS_LIST, a_list({48_211: Status.SUSPENDED}, at=NOW, by=NEXT))
+        assert visit(door, revoked)[1] == [Outcome.TAKEN]
+
+        assert door.has(Kind.STATUS_LIST) == int(NOW.timestamp())
+        assert visit(door, revoked)[0].opened
+        assert visit(door, a_wallet(tmp_path / "other", a_token(by=NEXT)))[0].refusal == Refusal.SUSPENDED
+        assert door.take(Kind.STATUS_LIST, a_list(at=NOW - timedelta(hours=1), by=NEXT)) == Outcome.NOT_NEWER
+
+    def test_a_list_that_lies_outside_the_new_window_of_its_key_is_no_more_than_that(self, door: Door) -> None:
+        assert door.take(Kind.STATUS_LIST, a_list(at=NOW + timedelta(hours=1))) == Outcome.TAKEN
+        earlier = key_set.key_set(
+            2,
+            [an_issuing_key(CURRENT, NOW - WEEK)],
+            issued=NOW,
+            expires=NOW + WEEK,
+            by=cose.Signer(ROOTS[0], signs(ROOTS[0])),
+        )
+        assert door.take(Kind.KEY_SET, earlier) == Outcome.TAKEN
+        assert door.has(Kind.STATUS_LIST) == 0
+        assert door.take(Kind.STATUS_LIST, a_list(at=NOW - timedelta(minutes=1))) == Outcome.TAKEN
 
     def test_roots_are_changed_by_a_root(self, door: Door) -> None:
         assert door.take(Kind.KEY_SET, a_key_set(2, by=b"rc")) == Outcome.UNKNOWN_KEY
