@@ -1,7 +1,7 @@
 """Composition only: one Chalice application and the features' blueprints.
 
-Workers are functions of their own, of whose modules Lambda imports each alone, and alerts have an API function of their
-own (`chalicelib.alerts.entry`; see `infra/apart.py`). Their blueprints are here for whoever makes the template; on
+Workers are functions of their own, of whose modules Lambda imports each alone, and alerts and passes have API functions
+of their own (their `entry`; see `infra/apart.py`). Their blueprints are here for whoever makes the template; on
 Lambda this module is that of the API function of all other paths, which need not load them.
 """
 
@@ -43,7 +43,7 @@ for blueprint in ROUTES:
     app.register_blueprint(blueprint)
 
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-    SERVED_ELSEWHERE.extend(("chalicelib.alerts.routes",))
+    SERVED_ELSEWHERE.extend(("chalicelib.alerts.routes", "chalicelib.passes.routes"))
 else:
     from chalicelib.alerts.routes import routes as alerts_routes
     from chalicelib.alerts.workers import workers as alerts_workers
@@ -52,11 +52,15 @@ else:
     from chalicelib.connectors.tracking.workers import workers as tracking_workers
     from chalicelib.erasure.workers import workers as erasure_workers
     from chalicelib.judging.workers import workers as judging_workers
+    from chalicelib.passes.routes import routes as passes_routes
+    from chalicelib.passes.workers import workers as passes_workers
     from chalicelib.rounds.workers import workers as rounds_workers
 
     for blueprint in (
         alerts_routes,
         alerts_workers,
+        passes_routes,
+        passes_workers,
         relay_workers,
         importer_workers,
         rounds_workers,

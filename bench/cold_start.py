@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.scan import Compared, compared
+from bench.turns import Compared, compared
 from infra import apart, build
 from infra.build import ROOT
 
@@ -35,6 +35,10 @@ MODULES: Mapping[str, str] = {
     "despatch": "chalicelib.connectors.tracking.workers",
     "sorting": "chalicelib.rounds.workers",
     "judging": "chalicelib.judging.workers",
+    "pass_events": "chalicelib.passes.workers",
+    "pass_entries": "chalicelib.passes.workers",
+    "publish_passes": "chalicelib.passes.workers",
+    "pair_entries": "chalicelib.passes.workers",
     "erase": "chalicelib.erasure.workers",
 }
 """Function → the module that Lambda imports for it."""

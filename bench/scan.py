@@ -9,9 +9,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import statistics
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from bench import requests
 from bench.logs import logging_to_nowhere
+from bench.turns import Compared, Work, compared, cpu
 from handset.signing import HandsetKey
 
 AUTHORITY = "api.facteo.bench"
@@ -32,24 +31,6 @@ DEVICE = "019ac9a0-0000-7000-8000-0000000000d1"
 BOUND = 1.5
 TURNS = 200
 """So many requests of each, by turns: what slows the machine down meets both."""
-
-Request = Callable[[], None]
-
-
-class Compared(NamedTuple):
-    """CPU of the bare one and of ours in milliseconds for a request or an import: medians of the turns.
-
-    `quartiles` are those of the ratios of the turns: the middle one is the figure, the others say how much it varies.
-    """
-
-    bare: float
-    ours: float
-    quartiles: tuple[float, float, float]
-
-    @property
-    def ratio(self) -> float:
-        """Ours to the bare one."""
-        return self.quartiles[1]
 
 
 class Scans(NamedTuple):
@@ -147,25 +128,12 @@ def _measured(number: int, key: HandsetKey) -> Scans:
     ours = _our_request(event)
     sent = _recorded(ours)
     bare = _bare_request(sent)
-    cost = compared([(_cpu(bare), _cpu(ours)) for _ in range(TURNS)])
+    cost = compared([(cpu(bare), cpu(ours)) for _ in range(TURNS)])
     size = sum(len(json.dumps(parameters)) for _, parameters in sent)
     return Scans(number, cost, len(event["body"]), len(sent), size)
 
 
-def compared(turns: Sequence[tuple[float, float]]) -> Compared:
-    """Seconds of the bare one and of ours in each turn, put together."""
-    bare, ours = (statistics.median(times) * 1000 for times in zip(*turns, strict=True))
-    low, middle, high = statistics.quantiles((mine / other for other, mine in turns), n=4)
-    return Compared(bare, ours, (low, middle, high))
-
-
-def _cpu(request: Request) -> float:
-    begun = time.process_time()
-    request()
-    return time.process_time() - begun
-
-
-def _our_request(event: dict[str, Any]) -> Request:
+def _our_request(event: dict[str, Any]) -> Work:
     from app import app  # noqa: PLC0415 - after the settings
 
     def request() -> None:
@@ -176,7 +144,7 @@ def _our_request(event: dict[str, Any]) -> Request:
     return request
 
 
-def _recorded(request: Request) -> list[tuple[str, dict[str, Any]]]:
+def _recorded(request: Work) -> list[tuple[str, dict[str, Any]]]:
     """The calls of DynamoDB that a request makes: operation and parameters."""
     from chalicelib.core.table import shared_connection  # noqa: PLC0415
 
@@ -192,7 +160,7 @@ def _recorded(request: Request) -> list[tuple[str, dict[str, Any]]]:
     return sent
 
 
-def _bare_request(sent: list[tuple[str, dict[str, Any]]]) -> Request:
+def _bare_request(sent: list[tuple[str, dict[str, Any]]]) -> Work:
     client = botocore.session.get_session().create_client("dynamodb")
     private = ec.generate_private_key(ec.SECP256R1())
     message = os.urandom(300)

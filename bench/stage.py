@@ -17,7 +17,18 @@ from chalicelib.core import aws, events
 from chalicelib.core.events import Event
 from chalicelib.core.table import Table
 
-QUEUES = ("inbox", "slices", "tracking", "sorting", "judging", "pages", "alert-timers", "alert-texts")
+QUEUES = (
+    "inbox",
+    "slices",
+    "tracking",
+    "sorting",
+    "judging",
+    "passes",
+    "entries",
+    "pages",
+    "alert-timers",
+    "alert-texts",
+)
 BUCKET = "facteo-bench-inbox"
 
 stubbed: list[float] = []

@@ -14,7 +14,7 @@ from typing import Any
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
-from demo import alerts, console, failures, pager, seed, staff
+from demo import alerts, console, doors, failures, pager, seed, staff
 from demo.console import Console
 from demo.pager import Page
 from handset import __main__ as handset
@@ -88,6 +88,12 @@ def _retire(running: Run, carrier: str) -> None:
     print(f"{device} is retired: it is refused from now on, until it is enrolled again.")
 
 
+def _install(running: Run, given: argparse.Namespace) -> None:
+    folder = FOLDER / "doors" / given.name
+    door = doors.install(running, folder, given.sector)
+    print(f"The reader {door.place.reader.hex()} is installed in {folder}.")
+
+
 def _until_interrupted(run: Callable[[threading.Event], None]) -> None:
     """Run something until Ctrl-C, which it may not see before it is done."""
     stopped = threading.Event()
@@ -151,6 +157,12 @@ def _parser() -> argparse.ArgumentParser:
     for command in (enrol, retire):
         command.add_argument("carrier")
     handset.add_actions(handset_actions, "carrier")
+    install = commands.add_parser("install", help="NAME SECTOR: a new reader at a door, in .local/doors")
+    install.set_defaults(run=_install)
+    install.add_argument("name")
+    install.add_argument(
+        "sector", help=", ".join(f"{sector} of {route}" for (_, route), sector in seed.SECTORS.items())
+    )
     _add_alerts(commands)
     return parser
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import time
-import urllib.error
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http import HTTPStatus
 from typing import Any
 
 from demo import staff
@@ -80,13 +78,8 @@ def save_policy(running: Run, policy: Mapping[str, Any]) -> None:
 
 
 def _policy(running: Run) -> dict[str, Any] | None:
-    try:
-        bearer = staff.token(running, "ops")
-        return dict(staff.call(running, "GET", f"/v1/alert-policies/{ZONE}", bearer=bearer))
-    except urllib.error.HTTPError as refusal:
-        if refusal.code != HTTPStatus.NOT_FOUND:
-            raise
-        return None
+    found: dict[str, Any] | None = staff.find(running, f"/v1/alert-policies/{ZONE}", bearer=staff.token(running, "ops"))
+    return found
 
 
 def _without_pager(policy: Mapping[str, Any]) -> dict[str, Any]:

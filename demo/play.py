@@ -1,10 +1,10 @@
-"""`make demo`: a day of the post, its registered letters and an SOS, against what `make run` started."""
+"""`make demo`: a day of the post, its registered letters, its doors and an SOS, against what `make run` started."""
 
 from __future__ import annotations
 
 import time
 
-from demo import day, failures, letters, sos
+from demo import day, doors, failures, letters, sos
 from infra.running import Run
 
 
@@ -15,6 +15,7 @@ def main() -> None:
         running = Run.load()
         day.day(running)
         letters.day(running)
+        doors.day(running)
         sos.day(running)
     day.say(f"Done in {time.monotonic() - started:.0f} s: nothing lost, nothing twice.")
 

@@ -19,6 +19,10 @@ KINDS = ("zones", "depots", "carriers", "clients", "sorting-plan")
 """In the order in which one refers to the other."""
 
 ROUNDS = (("C1001", "75015A", "T12"), ("C1002", "75015A", "T13"), ("C2001", "92130B", "T01"))
+SHIFT = ("00:00", "23:59")
+"""The whole day: a pass opens doors during the shift, and the demo is tried at any hour."""
+SECTORS = {("75015A", "T12"): "75115S12", ("75015A", "T13"): "75115S13", ("92130B", "T01"): "92040S01"}
+"""Depot and route → the sector whose doors the passes of the round open."""
 DUTY_DAYS = 31
 
 ITEM = "9V00000100014"
@@ -33,7 +37,7 @@ ResultT = TypeVar("ResultT")
 def seed(running: Run) -> None:
     """Load what is not there yet: users, people and places, the sorting plan, an item, duties from today on.
 
-    The zone also gets a policy that says whom an SOS calls.
+    The zone also gets a policy that says whom an SOS calls, and each round the sector whose doors its passes open.
     """
     staff.make_users(running)
     today = datetime.now(ZoneInfo("Europe/Paris")).date()
@@ -46,6 +50,7 @@ def seed(running: Run) -> None:
             drop(running, kind, name, content)
             wait_for_import(running, kind, name)
     alerts.seed_policy(running)
+    _seed_perimeters(running)
 
 
 def drop(running: Run, kind: str, name: str, content: bytes) -> None:
@@ -85,7 +90,8 @@ def wait_for(look: Callable[[], ResultT | None], what: str, seconds: float = _WA
 def duties(first: date) -> bytes:
     """The roster: each demo carrier on their round, every day of the coming month."""
     days = [first + timedelta(days=number) for number in range(DUTY_DAYS)]
-    lines = [f"{carrier};{day};{depot};{route};07:30;14:00" for day in days for carrier, depot, route in ROUNDS]
+    starts, ends = SHIFT
+    lines = [f"{carrier};{day};{depot};{route};{starts};{ends}" for day in days for carrier, depot, route in ROUNDS]
     return "\n".join(["carrier;day;depot;route;starts;ends", *lines, ""]).encode()
 
 
@@ -97,6 +103,14 @@ def announcement(day: date) -> bytes:
         "REF-1;;;;;;FR;;;;;;;;0611111111;;;;"
     )
     return "\r\n".join([header, item, ""]).encode("iso-8859-1")
+
+
+def _seed_perimeters(running: Run) -> None:
+    bearer = staff.token(running, "depot-manager")
+    for (depot, route), sector in SECTORS.items():
+        path = f"/v1/pass-perimeters/{depot}/{route}"
+        if staff.find(running, path, bearer=bearer) is None:
+            staff.call(running, "PUT", path, {"service": 1, "sector": sector}, bearer=bearer)
 
 
 def _is_there(running: Run, key: str) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import urllib.error
 import urllib.parse
 import urllib.request
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,16 @@ def system_token(running: Run) -> str:
 def call(running: Run, method: str, path: str, body: Any = None, *, bearer: str) -> Any:
     """Call the API with a token and give the answer's JSON. Raises urllib.error.HTTPError."""
     return json.loads(_answer(running, method, path, body, bearer) or b"null")
+
+
+def find(running: Run, path: str, *, bearer: str) -> Any:
+    """Get the JSON of something with a token; None if there is none. Raises urllib.error.HTTPError."""
+    try:
+        return call(running, "GET", path, bearer=bearer)
+    except urllib.error.HTTPError as refusal:
+        if refusal.code != HTTPStatus.NOT_FOUND:
+            raise
+        return None
 
 
 def read(running: Run, path: str, *, bearer: str) -> str:

@@ -1,4 +1,4 @@
-"""The reference handset on the command line: `python -m handset --folder FOLDER enrol|round|scan|…|sync|sos|…`."""
+"""The reference handset on the command line: `python -m handset --folder FOLDER enrol|round|scan|…|sync|sos|pass|…`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from handset import sos_commands
+from handset import door_commands, sos_commands
+from handset.badge import BoundToAnother
 from handset.client import Handset, NotEnrolled
+from handset.door_commands import NotOfAReader
+from handset.passes import NoPass, NotAReceipt
 from handset.sos import SelfTestUnanswered
 from handset.sos_commands import NoAlert
 from handset.transport import NoNetwork, Refused
@@ -51,6 +54,10 @@ FAILURES: Mapping[type[Exception], str] = {
     NotEnrolled: "There is no enrolled handset in {}: enrol it first.",
     NoAlert: "There is no alert that is not over: 'sos' raises one.",
     SelfTestUnanswered: "{} Tell your depot before you go: the alert button may not be heard.",
+    NoPass: "The handset has no pass: 'pass' asks for it.",
+    NotOfAReader: "{}",
+    NotAReceipt: "This is no receipt of a use of this handset's pass.",
+    BoundToAnother: "The pass is bound to another key: it was not kept. Enrol the handset again.",
     NoNetwork: "Not now: {}. Nothing is lost: try again later.",
     Refused: "{}",
 }
@@ -84,6 +91,7 @@ def add_actions(commands: Any, *before: str) -> None:
         told = f"record an event; {field} is one of {', '.join(values)}"
         _add(commands, name, told, {**first, "item": None, field: values})
     sos_commands.add_actions(commands, *before)
+    door_commands.add_actions(commands, *before)
 
 
 def enrolled(handset: Handset) -> str:
@@ -112,10 +120,13 @@ def _act(handset: Handset, given: argparse.Namespace) -> None:
     elif given.action == "sync":
         _sync(handset)
         _show_commands(handset)
+        door_commands.bring_news(handset)
     elif given.action == "status":
         print(_waiting(handset))
     elif given.action in sos_commands.ACTIONS:
         sos_commands.act(handset, given)
+    elif given.action in door_commands.ACTIONS:
+        door_commands.act(handset, given)
     else:
         event_type, field, _ = FACTS[given.action]
         handset.record(event_type, given.item, **{field: getattr(given, field)})

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from handset import acts
+from handset import acts, passes
 from handset.files import write_whole
 from handset.outbox import Event, Outbox
+from handset.passes import Wallet
 from handset.signing import HandsetKey
 from handset.transport import TIMEOUT_SECONDS, Answer, NoNetwork, Transport, monotonic_milliseconds
 
 _ENVELOPE_BYTES = 1024
 """Room in a batch for what is around the events."""
+_RANDOM_BITS = 74
+"""Of a UUIDv7."""
+
+Use = dict[str, Any]
+"""A use of a pass as the wallet notes it."""
 
 
 @dataclass
@@ -52,7 +59,7 @@ class NotEnrolled(Exception):  # noqa: N818
 
 
 class Handset:
-    """A handset whose memory is a folder: its key, its enrolment, its round and its outbox.
+    """A handset whose memory is a folder: its key, its enrolment, its round, its passes and its outbox.
 
     Take it up again from the same folder after it was killed: nothing that was done is lost. Each enrolment has a key
     and an outbox of its own, and `enrolment.json` says which: the numbers of events begin anew with it. `now` is its
@@ -72,6 +79,7 @@ class Handset:
         self.outbox_file = folder / f"outbox-{self.enrolment['device']}-{self.enrolment['generation']}.db"
         self.outbox = Outbox(self.outbox_file)
         self._boot = secrets.token_hex(8)
+        self.wallet = Wallet(folder, self._key.sign_raw, now, self._boot)
         self.commands_waiting = 0
         self.given_up: GivenUp | None = None
 
@@ -87,7 +95,8 @@ class Handset:
     ) -> Handset:
         """Enrol with what the ticket's QR code says. Asked again with the same ticket, it carries on with the same key.
 
-        A former enrolment's round is forgotten, and what its outbox holds cannot be sent any more: see `given_up`.
+        A former enrolment's round and passes are forgotten, and what its outbox holds cannot be sent any more: see
+        `given_up`.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         key_name = f"key-{hashlib.sha256(content['code'].encode()).hexdigest()[:16]}.pem"
@@ -127,6 +136,8 @@ class Handset:
         if answer.body is not None:
             taken = {"etag": answer.headers["etag"], "bundle": answer.body}
             write_whole(self.folder / "round.json", json.dumps(taken).encode())
+            if given := answer.body["building_pass"]:
+                self.wallet.keep(base64.b64decode(given["token"]))
         return dict((self.round or {})["bundle"])
 
     @property
@@ -183,8 +194,10 @@ class Handset:
     def sync(self) -> Synced:
         """Send what waits, each event once, oldest first, in batches of the size that the policy allows.
 
-        Raises NoNetwork and Refused; what was sent before stays sent, and the rest stays in the outbox.
+        Uses of passes go with it. Raises NoNetwork and Refused; what was sent before stays sent, and the rest stays in
+        the outbox.
         """
+        self.record_uses()
         policy, synced, through = self.enrolment["policy"], Synced(), 0
         events, size = policy["batch_events"], policy["batch_bytes"] - _ENVELOPE_BYTES
         while waiting := self.outbox.waiting(events, size, after=through):
@@ -198,6 +211,25 @@ class Handset:
             through = waiting[-1]["sequence"]
         return synced
 
+    def record_uses(self) -> None:
+        """Record where passes were shown, and the receipts of it, each once.
+
+        An event's id follows from what it tells: if the handset is killed before the wallet forgets what is recorded
+        here, it is found in the outbox, out of which nothing goes before this has been done.
+        """
+        uses = self.wallet.uses
+        if not uses:
+            return
+        recorded = {event["id"] for event in self.outbox.all()}
+        told = [one for use in uses for one in _told_of(use)]
+        self.outbox.add_all([self._maker_of_use(one) for one in told if one["id"] not in recorded])
+        self.wallet.told(len(uses))
+
+    @property
+    def public_key(self) -> dict[str, str]:
+        """The key of this enrolment as JWK (RFC 7517)."""
+        return self._key.public_jwk
+
     def call(
         self,
         method: str,
@@ -210,21 +242,24 @@ class Handset:
         answer = self._transport.send(
             method, path, body, key=self._key, key_id=self.enrolment["device"], headers=headers, timeout=timeout
         )
-        self.commands_waiting = int(answer.headers.get("facteo-commands-waiting", "0"))
+        self.commands_waiting = int(answer.headers.get("facteo-commands-waiting", self.commands_waiting))
         return answer
 
     def _maker(self, event_type: str, item: str, data: dict[str, Any]) -> Callable[[int], Event]:
         barcode = {"raw": item, "symbology": "code128"}
-        return lambda sequence: self._event(sequence, event_type, item, {"barcode": barcode, **data})
+        return lambda sequence: self._event(sequence, event_type, f"item/{item}", {"barcode": barcode, **data})
 
-    def _event(self, sequence: int, event_type: str, item: str, data: dict[str, Any]) -> Event:
+    def _maker_of_use(self, told: Event) -> Callable[[int], Event]:
+        return lambda sequence: self._event(sequence, told["type"], told["subject"], told["data"]) | told
+
+    def _event(self, sequence: int, event_type: str, subject: str, data: dict[str, Any]) -> Event:
         kept = self.round
         return {
             "specversion": "1.0",
             "id": new_id(self.now()),
             "source": self.enrolment["source"],
             "type": event_type,
-            "subject": f"item/{item}",
+            "subject": subject,
             "time": self.now().isoformat(),
             "datacontenttype": "application/json",
             "data": data,
@@ -239,7 +274,7 @@ class Handset:
 
 
 def _leave_former(folder: Path, source: str) -> GivenUp | None:
-    """Forget the round of an enrolment other than `source`, and tell what its outbox holds, if anything."""
+    """Forget the round and the passes of an enrolment other than `source`; tell what its outbox holds, if anything."""
     try:
         former = Handset(folder)
     except NotEnrolled:
@@ -247,11 +282,42 @@ def _leave_former(folder: Path, source: str) -> GivenUp | None:
     try:
         if former.enrolment["source"] == source:
             return None
-        (folder / "round.json").unlink(missing_ok=True)
+        former.record_uses()
+        for forgotten in ("round.json", passes.FILE):
+            (folder / forgotten).unlink(missing_ok=True)
         count = former.outbox.count()
         return GivenUp(count, former.outbox_file) if count else None
     finally:
         former.outbox.close()
+
+
+def _told_of(use: Use) -> Iterator[Event]:
+    """What there is to tell of a use: what of each event does not hang on when it is recorded."""
+    if use["nonce"]:
+        data = {"pass": use["pass"], "reader": use["reader"], "challenge": use["nonce"]}
+        yield _event_of(use, "used", use["pass"], data)
+    if use["receipt"]:
+        receipt = bytes.fromhex(use["receipt"])
+        yield _event_of(use, "receipt", passes.named_in(receipt), {"receipt": base64.b64encode(receipt).decode()})
+
+
+def _event_of(use: Use, what: str, named: str, data: dict[str, Any]) -> Event:
+    """What happened at a door, at the time by which the wallet noted it."""
+    return {
+        "id": _id_of(use, use["receipt"] if what == "receipt" else what),
+        "type": f"facteo.pass.{what}",
+        "subject": f"pass/{named}",
+        "time": use["at"],
+        "data": data,
+        "devicemonotonic": use["monotonic"],
+        "deviceboot": use["boot"],
+    }
+
+
+def _id_of(use: Use, told: str) -> str:
+    """The id of an event that tells something of a use: always the same."""
+    seed = hashlib.sha256(f"{use['pass']} {use['nonce']} {told}".encode()).digest()
+    return _uuid7(datetime.fromisoformat(use["at"]), int.from_bytes(seed) >> (len(seed) * 8 - _RANDOM_BITS))
 
 
 def _key_in(path: Path) -> HandsetKey:
@@ -262,6 +328,9 @@ def _key_in(path: Path) -> HandsetKey:
 
 def new_id(at: datetime | None = None) -> str:
     """A UUIDv7 of that moment (RFC 9562, section 5.7); of now unless said otherwise."""
-    random = secrets.randbits(74)
-    milliseconds = int((at or datetime.now(UTC)).timestamp() * 1000)
+    return _uuid7(at or datetime.now(UTC), secrets.randbits(_RANDOM_BITS))
+
+
+def _uuid7(at: datetime, random: int) -> str:
+    milliseconds = int(at.timestamp() * 1000)
     return str(UUID(int=milliseconds << 80 | 0x7 << 76 | (random >> 62) << 64 | 0b10 << 62 | random & ((1 << 62) - 1)))

@@ -15,25 +15,35 @@ from typing import Any, Final
 import cbor2
 
 from handset.files import write_whole
+from handset.transport import monotonic_milliseconds
 
 Sign = Callable[[bytes], bytes]
 """ECDSA over SHA-256 by the handset's key: r and s, 32 bytes each."""
 
+FILE: Final = "passes.json"
 KEY_SET: Final = "key-set"
 TIME: Final = "time"
 STATUS_LIST: Final = "status-list"
 ANY_READER: Final = bytes(8)
 SLOT_SECONDS: Final = 30
+CHALLENGE_BYTES: Final = 24
+"""Nonce and reader's id."""
 AID: Final = bytes.fromhex("F046414354454F01")
 
-_CHALLENGE_BYTES: Final = 24
 _NONCE_BYTES: Final = 16
 _CHUNK: Final = 256
 _ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _BASE45: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
 _ISSUED: Final = 6
 _SEQUENCE: Final = -65540
+_EXPIRES: Final = 4
 _PASS_ID: Final = 7
+_HOLDER: Final = 8
+_NONCE: Final = -65543
+_RESULT: Final = -65544
+_RECEIPT_BYTES: Final = 255
+_LAST_OF_HELP: Final = {"opened", "already-used"}
+"""Results after which a pass to help opens nothing more."""
 _KINDS: Final = {1: KEY_SET, 2: TIME, 3: STATUS_LIST}
 """P1 of FETCH → what the reader asks for."""
 
@@ -46,45 +56,76 @@ class NoPass(Exception):  # noqa: N818
     """The handset holds no pass."""
 
 
+class NotAReceipt(Exception):  # noqa: N818
+    """What a reader gave is no receipt of a use of a pass that this handset holds."""
+
+
 class Wallet:
     """What a handset keeps for doors, in the file `passes.json` of its folder.
 
-    That is its token; the newest key set, time and status lists, for readers; and the uses of the pass that the back
-    office has not been told of.
+    That is its token, and that of a pass to help; the newest key set, time and status lists, for readers; and the uses
+    of its passes that are not in the outbox yet. `boot` names the time in which the uptime counter counts.
     """
 
-    def __init__(self, folder: Path, sign: Sign, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._file, self._sign, self._now = folder / "passes.json", sign, now
-        self._kept: dict[str, Any] = {"token": "", "carried": {}, "uses": []}
+    def __init__(
+        self, folder: Path, sign: Sign, now: Callable[[], datetime] = lambda: datetime.now(UTC), boot: str = ""
+    ) -> None:
+        self._file, self._sign, self._now, self._boot = folder / FILE, sign, now, boot
+        self._kept: dict[str, Any] = {"token": "", "help": "", "carried": {}, "tags": {}, "uses": []}
         if self._file.exists():
-            self._kept = json.loads(self._file.read_text())
+            self._kept |= json.loads(self._file.read_text())
         self._selected, self._rest = False, b""
 
     @property
     def token(self) -> bytes:
-        """The token. Raises NoPass."""
-        if not self._kept["token"]:
+        """The token to show: of a pass to help until it opened its door or expired, else the day's. Raises NoPass."""
+        token = bytes.fromhex(self._kept["help"])
+        if not token or expires_at(token) <= self._now():
+            token = bytes.fromhex(self._kept["token"])
+        if not token:
             raise NoPass
-        return bytes.fromhex(self._kept["token"])
+        return token
+
+    @property
+    def day_pass(self) -> bytes | None:
+        """The token of the day's pass, whether it has expired or not; None if there is none."""
+        return bytes.fromhex(self._kept["token"]) or None
 
     def keep(self, token: bytes) -> None:
         """Keep a token instead of the one before; none, if it is empty."""
         self._kept["token"] = token.hex()
         self._save()
 
-    def carry(self, kind: str, data: bytes, number: int = 0) -> bool:
-        """Carry a key set, a signed time or the status list of that number to readers, if it is newer than what was."""
-        if _how_new(kind, data) <= self._has(kind, number):
-            return False
-        self._kept["carried"][_name(kind, number)] = data.hex()
+    def keep_help(self, token: bytes) -> None:
+        """Keep the token of a pass to help: it is shown next, and the day's pass afterwards again."""
+        self._kept["help"] = token.hex()
         self._save()
-        return True
+
+    def carry(self, kind: str, data: bytes, number: int = 0, tag: str = "") -> bool:
+        """Carry a key set, a signed time or the status list of that number to readers, if it is newer than what was.
+
+        `tag` is the ETag under which the back office gave it.
+        """
+        name, newer = _name(kind, number), _how_new(kind, data) > self._has(kind, number)
+        if newer:
+            self._kept["carried"][name] = data.hex()
+        self._kept["tags"][name] = tag
+        self._save()
+        return newer
+
+    def tag(self, kind: str, number: int = 0) -> str:
+        """The ETag of what the back office gave last of that kind; empty if there is none."""
+        return str(self._kept["tags"].get(_name(kind, number), ""))
 
     def answer(self, challenge: bytes) -> bytes:
-        """The token, and the proof that its holder is here: over the reader's nonce and id. Raises NoPass."""
+        """The token, and the proof that its holder is here: over the reader's nonce and id. Raises NoPass.
+
+        The use is on the disk before the answer leaves.
+        """
         token = self.token
         proof = self._lower(b"FPASS1" + challenge + hashlib.sha256(token).digest())
         self._note(challenge, challenge[_NONCE_BYTES:])
+        self._save()
         return token + proof
 
     def code(self, reader: bytes = ANY_READER) -> str:
@@ -98,11 +139,30 @@ class Wallet:
 
     @property
     def uses(self) -> list[dict[str, Any]]:
-        """When the pass was shown: its id, the reader's, SHA-256 of what was signed, and the receipt if any came."""
+        """When a pass was shown: its id, the reader's, SHA-256 of what was signed, and the receipt if any came.
+
+        A receipt that came late has no use beside it: then the SHA-256 is empty.
+        """
         return list(self._kept["uses"])
 
+    def keep_receipt(self, receipt: bytes) -> str:
+        """Keep what a reader signed of a use, and give its result. Raises NotAReceipt.
+
+        One of a use that was told of before stands alone.
+        """
+        pass_id, nonce, result = _read_receipt(receipt)
+        use = next((one for one in self._kept["uses"] if one["nonce"] == nonce), None)
+        if use is None:
+            use = self._use_before(pass_id)
+            self._kept["uses"].append(use)
+        use["receipt"] = receipt.hex()
+        if result in _LAST_OF_HELP and use["pass"] == _id_of(self._kept["help"]):
+            self._kept["help"] = ""
+        self._save()
+        return result
+
     def told(self, number: int) -> None:
-        """The back office has been told of the oldest uses, so many: forget them."""
+        """The oldest uses, so many, are in the outbox: forget them."""
         del self._kept["uses"][:number]
         self._save()
 
@@ -128,7 +188,7 @@ class Wallet:
 
     def _answer(self, command: bytes) -> bytes:
         challenge = _data(command)
-        if len(challenge) != _CHALLENGE_BYTES:
+        if len(challenge) != CHALLENGE_BYTES:
             return _WRONG_LENGTH
         try:
             return self._long(self.answer(challenge))
@@ -136,10 +196,10 @@ class Wallet:
             return _NOT_NOW
 
     def _take_receipt(self, command: bytes) -> bytes:
-        if not self._kept["uses"]:
+        try:
+            self.keep_receipt(_data(command))
+        except NotAReceipt:
             return _NOT_NOW
-        self._kept["uses"][-1]["receipt"] = _data(command).hex()
-        self._save()
         return _OK
 
     def _fetch(self, command: bytes) -> bytes:
@@ -164,15 +224,27 @@ class Wallet:
         return signature[:32] + min(s, _ORDER - s).to_bytes(32, "big")
 
     def _note(self, challenge: bytes, reader: bytes) -> None:
-        use = {
-            "pass": _claims(self.token)[_PASS_ID].hex(),
-            "reader": reader.hex(),
+        nonce = hashlib.sha256(challenge).hexdigest()
+        if not any(one["nonce"] == nonce for one in self._kept["uses"]):
+            self._kept["uses"].append(self._use(_id_of(self.token.hex()), nonce, reader.hex()))
+
+    def _use_before(self, pass_id: str) -> dict[str, Any]:
+        """What stands for a use that was told of before. Raises NotAReceipt if the pass is none that is held."""
+        if pass_id not in {_id_of(self._kept["token"]), _id_of(self._kept["help"])} - {""}:
+            raise NotAReceipt
+        return self._use(pass_id, nonce="", reader="")
+
+    def _use(self, pass_id: str, nonce: str, reader: str) -> dict[str, Any]:
+        """A use at this moment, by all clocks that the handset has."""
+        return {
+            "pass": pass_id,
+            "reader": reader,
             "at": self._now().isoformat(),
-            "nonce": hashlib.sha256(challenge).hexdigest(),
+            "monotonic": monotonic_milliseconds(),
+            "boot": self._boot,
+            "nonce": nonce,
             "receipt": None,
         }
-        if not any(one["nonce"] == use["nonce"] for one in self._kept["uses"]):
-            self._kept["uses"].append(use)
 
     def _has(self, kind: str, number: int) -> int:
         data = self._carried(kind, number)
@@ -183,6 +255,16 @@ class Wallet:
 
     def _save(self) -> None:
         write_whole(self._file, json.dumps(self._kept).encode())
+
+
+def expires_at(token: bytes) -> datetime:
+    """Until when a pass opens doors."""
+    return datetime.fromtimestamp(_claims(token)[_EXPIRES], UTC)
+
+
+def holder_of(token: bytes) -> dict[int, Any]:
+    """The COSE_Key that a pass is bound to."""
+    return dict(_claims(token)[_HOLDER][1])
 
 
 def base45(content: bytes) -> str:
@@ -206,6 +288,27 @@ def _data(command: bytes) -> bytes:
 
 def _claims(signed: bytes) -> Any:
     return cbor2.loads(cbor2.loads(signed).value[2])
+
+
+def _id_of(token: str) -> str:
+    """The id of a pass, in hex like its token; empty without one."""
+    return str(_claims(bytes.fromhex(token))[_PASS_ID].hex()) if token else ""
+
+
+def named_in(receipt: bytes) -> str:
+    """The id of the pass (hex) that a receipt names, `unread` if its reader read none. Raises NotAReceipt."""
+    return _read_receipt(receipt)[0] or "unread"
+
+
+def _read_receipt(receipt: bytes) -> tuple[str, str, str]:
+    """The pass's id, the SHA-256 of what was to be signed, and the result; not verified. Raises NotAReceipt."""
+    if len(receipt) > _RECEIPT_BYTES:
+        raise NotAReceipt
+    try:
+        claims = _claims(receipt)
+        return claims[_PASS_ID].hex(), claims[_NONCE].hex(), str(claims[_RESULT])
+    except (cbor2.CBORError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise NotAReceipt from error
 
 
 def _how_new(kind: str, data: bytes) -> int:

@@ -90,6 +90,13 @@ APART: Final[tuple[Apart, ...]] = (
         prefixes=("/v1/alert",),
         limits=Limits(rate=1000, burst=1000),  # 5,000 SOS within a minute are 84 in a second
     ),
+    Apart(
+        name="passes_api",
+        logical="PassesAPI",
+        handler="chalicelib.passes.entry.app",
+        prefixes=("/v1/pass", "/v1/status-lists", "/v1/buildings"),
+        limits=Limits(rate=1000, burst=1000),  # 85,000 handsets begin within an hour, and all may ask for lists
+    ),
 )
 
 OTHERS: Final = Limits(rate=2000, burst=1000)

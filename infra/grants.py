@@ -38,6 +38,8 @@ class Grants(NamedTuple):
     seals: bool = False
     opens: bool = False
     signs: bool = False
+    opens_pass_keys: bool = False
+    makes_pass_keys: bool = False
     bucket: Mapping[str, Sequence[str]] = {}
     secrets: Sequence[str] = ()
     notifies: Sequence[str] = ()
@@ -48,6 +50,8 @@ class Grants(NamedTuple):
 
 
 _APPEND = {"journal": (PUT,), "event-ids": (PUT,)}
+
+_CONSUMERS = {"tracking": SEND, "sorting": SEND, "judging": SEND, "passes": SEND, "entries": SEND}
 
 _PUSH_APPLICATION, _PUSH_ENDPOINTS = "app/GCM/facteo-${Stage}", "endpoint/GCM/facteo-${Stage}/*"
 
@@ -81,6 +85,7 @@ GRANTS: Mapping[str, Grants] = {
             "redirections": (GET, BATCH_GET, PUT, CHECK),
             "proofs": (GET, BATCH_GET),
             "attention": (GET, QUERY, DELETE),
+            "passes": (GET,),
         },
         indexes=("fleet/by-group", "imports/by-month", "people/by-group", "rounds/by-route"),
         seals=True,
@@ -100,6 +105,60 @@ GRANTS: Mapping[str, Grants] = {
         seals=True,
         opens=True,
         registers_pushes=True,
+    ),
+    "passes_api": Grants(
+        tables={
+            **_APPEND,
+            "access": (GET, BATCH_GET, CHECK),
+            "alerts": (GET,),
+            "fleet": (GET,),
+            "journal": (QUERY, PUT),
+            "keyring": (GET, BATCH_GET),
+            "passes": (GET, BATCH_GET, PUT, DELETE),
+            "pass-lines": (QUERY, PUT, DELETE),
+            "people": (GET, CHECK),
+        },
+        opens=True,
+        opens_pass_keys=True,
+    ),
+    "pass_events": Grants(
+        tables={
+            **_APPEND,
+            "alerts": (GET,),
+            "fleet": (QUERY,),
+            "passes": (GET, PUT),
+            "pass-lines": (QUERY, PUT, DELETE),
+            "people": (GET,),
+        },
+        queues={"passes": RECEIVE},
+        opens_pass_keys=True,
+        makes_pass_keys=True,
+    ),
+    "pass_entries": Grants(
+        tables={
+            "attention": (GET, PUT, DELETE),
+            "journal": (BATCH_GET,),
+            "keyring": (GET, BATCH_GET),
+            "passes": (GET, PUT),
+            "pass-lines": (QUERY, PUT, DELETE),
+        },
+        queues={"entries": RECEIVE},
+        opens=True,
+    ),
+    "publish_passes": Grants(
+        tables={**_APPEND, "passes": (GET, PUT), "pass-lines": (QUERY,)},
+        opens_pass_keys=True,
+        makes_pass_keys=True,
+    ),
+    "pair_entries": Grants(
+        tables={
+            "attention": (PUT,),
+            "journal": (BATCH_GET,),
+            "keyring": (GET, BATCH_GET),
+            "passes": (GET, PUT),
+            "pass-lines": (QUERY, DELETE),
+        },
+        opens=True,
     ),
     "alert_events": _TICKS._replace(queues={**_TICKS.queues, "alert-failures": SEND}, reads_stream=True),
     "alert_timers": _TICKS._replace(queues={**_TICKS.queues, "alert-timers": (*RECEIVE, *SEND)}),
@@ -131,13 +190,13 @@ GRANTS: Mapping[str, Grants] = {
     ),
     "relay": Grants(
         tables={"inbox": (BATCH_WRITE,)},
-        queues={"tracking": SEND, "sorting": SEND, "judging": SEND, "relay-failures": SEND},
+        queues={**_CONSUMERS, "relay-failures": SEND},
         reads_stream=True,
     ),
     "sweep": Grants(
         tables={"inbox": (BATCH_GET, BATCH_WRITE), "progress": (GET, PUT)},
         indexes=("journal/by-time",),
-        queues={"tracking": SEND, "sorting": SEND, "judging": SEND},
+        queues=_CONSUMERS,
     ),
     "erase": Grants(
         tables={**_APPEND, "keyring": (DELETE,), "progress": (GET, PUT)},
@@ -155,6 +214,8 @@ GRANTS: Mapping[str, Grants] = {
             "keyring": (GET, BATCH_GET, PUT),
             "imports": (GET, QUERY, UPDATE),
             "items": (BATCH_GET, PUT),
+            "passes": (BATCH_GET, PUT),
+            "pass-lines": (PUT, DELETE),
             "people": (BATCH_GET, PUT, UPDATE),
             "rounds": (BATCH_GET, PUT),
         },
@@ -240,12 +301,17 @@ def _statements(grants: Grants) -> list[dict[str, Any]]:
 
 
 def _key_statements(grants: Grants) -> list[dict[str, Any]]:
-    uses = {
-        ("kms:Encrypt",): ("PersonalDataKey", grants.seals),
-        ("kms:Decrypt",): ("PersonalDataKey", grants.opens),
-        ("kms:GetPublicKey", "kms:Sign"): ("SigningKey", grants.signs),
-    }
-    return [_allow(actions, {"Fn::GetAtt": [key, "Arn"]}) for actions, (key, used) in uses.items() if used]
+    signing = ("kms:GetPublicKey", "kms:Sign")
+    uses = (
+        (("kms:Encrypt",), "PersonalDataKey", grants.seals),
+        (("kms:Decrypt",), "PersonalDataKey", grants.opens),
+        (signing, "SigningKey", grants.signs),
+        (("kms:Decrypt",), "PassKeysKey", grants.opens_pass_keys),
+        (("kms:Encrypt",), "PassKeysKey", grants.makes_pass_keys),
+        (signing, "PassRootA", grants.makes_pass_keys),
+        (("kms:GetPublicKey",), "PassRootB", grants.makes_pass_keys),
+    )
+    return [_allow(actions, {"Fn::GetAtt": [key, "Arn"]}) for actions, key, used in uses if used]
 
 
 def _channel_statements(grants: Grants) -> list[dict[str, Any]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+
+from infra import vectors_passes
 
 NOW: Final = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 DEVICE: Final = "019ac9a0-0000-7000-8000-0000000000d1"
@@ -14,6 +17,8 @@ OTHER_ITEM: Final = "9V00000100014"
 BOOT: Final = "b7d1c2e09f4a5566"
 UPTIME: Final = 3_600_000
 WINDOW: Final = 10_000
+OPENED, _, UNREAD = vectors_passes.receipts()
+"""Receipts of a door that opened, and for a pass that could not be read."""
 
 Event = dict[str, Any]
 
@@ -36,6 +41,24 @@ def event(number: int, *, event_type: str = "facteo.item.scanned", without: str 
         "deviceboot": BOOT,
     }
     return {name: value for name, value in (told | changes).items() if name != without}
+
+
+def pass_used(subject: str = "", **changes: Any) -> Event:
+    """That the pass of the reader's vectors was shown, or that of another subject."""
+    claims = OPENED["claims"]
+    data = {"pass": claims["7"], "reader": vectors_passes.READER.hex(), "challenge": claims["-65543"]}
+    subject = f"pass/{subject or claims['7']}"
+    return event(1, event_type="facteo.pass.used", subject=subject, data=data | changes)
+
+
+def pass_receipt(receipt: bytes, subject: str = "") -> Event:
+    """That a reader gave a receipt."""
+    data = {"receipt": base64.b64encode(receipt).decode()}
+    return event(1, event_type="facteo.pass.receipt", subject=f"pass/{subject or OPENED['claims']['7']}", data=data)
+
+
+def _raw(told: dict[str, Any]) -> bytes:
+    return bytes.fromhex(told["receipt"])
 
 
 def made_id(at: datetime, number: int) -> str:
@@ -106,6 +129,9 @@ def _good() -> list[tuple[str, Event]]:
     spaced = {"barcode": barcode("9V 20524 752032", "unknown", manual_entry=True), "step": "presented"}
     return [
         ("facteo.item.scanned", event(1)),
+        ("facteo.pass.used", pass_used()),
+        ("facteo.pass.receipt", pass_receipt(_raw(OPENED))),
+        ("a receipt for a pass that could not be read", pass_receipt(_raw(UNREAD), "unread")),
         *((name, event(1, event_type=name, data={"barcode": barcode(ITEM), **data})) for name, data in typed.items()),
         ("no datacontenttype", event(1, without="datacontenttype")),
         ("no snapshot: no round was taken", event(1, without="snapshot")),
@@ -141,6 +167,10 @@ def _bad() -> list[tuple[str, Any, str]]:
         ("another generation", event(1, source=f"/handsets/{DEVICE}/2"), "source-mismatch"),
         ("another handset", event(1, source=f"/handsets/{OTHER_DEVICE}/1"), "source-mismatch"),
         ("another item's subject", event(1, subject=f"item/{OTHER_ITEM}"), "subject-mismatch"),
+        ("another pass's subject", pass_used("00000000000000c2"), "subject-mismatch"),
+        ("another pass's receipt", pass_receipt(_raw(OPENED), "unread"), "subject-mismatch"),
+        ("a reader's id in capitals", pass_used(reader="00000000000000D1"), "event-malformed"),
+        ("something else than a receipt", pass_receipt(b"opened"), "receipt-malformed"),
         ("a check digit that does not fit", event(1, data=wrong_key), "unknown-identifier"),
     ]
 

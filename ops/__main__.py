@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
-from ops import redrive, replay, stage
+from ops import redrive, replay, rotate, stage
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -17,6 +17,8 @@ def main(arguments: list[str] | None = None) -> None:
             replay.run(given.consumer, given.since, given.until, dry_run=given.dry_run)
         case "redrive":
             redrive.run_all(given.queue) if given.all else redrive.run(given.queue, input)
+        case "rotate-pass-keys":
+            rotate.run(given.drop)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -29,8 +31,10 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("--to", dest="until", type=_moment, required=True, metavar="MOMENT")
     again.add_argument("--dry-run", action="store_true", help="count only")
     dead = commands.add_parser("redrive", help="look at each message of a dead-letter queue and send it back")
-    dead.add_argument("queue", help="the queue that the messages came from: inbox, slices, tracking, sorting")
+    dead.add_argument("queue", help="the queue that the messages came from, such as inbox, tracking or passes")
     dead.add_argument("--all", action="store_true", help="show and send back every one without asking")
+    keys = commands.add_parser("rotate-pass-keys", help="have other keys sign building passes from now on")
+    keys.add_argument("--drop", action="append", default=[], metavar="KEY", help="which one (default: all of them)")
     return parser
 
 

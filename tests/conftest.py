@@ -17,6 +17,7 @@ os.environ |= {
     "FACTEO_OIDC_ISSUER": "https://login.facteo.test",
     "FACTEO_OIDC_AUDIENCE": "staff-web tracking-site",
     "FACTEO_MAIL_FROM": "alerts@facteo.test",
+    "FACTEO_PASS_ASSURANCE": "none",
     "FACTEO_PROVIDER_NAME": "La Poste",
     "FACTEO_PROVIDER_ADDRESS": "9 rue du Colonel Pierre Avia, 75015 Paris",
     "FACTEO_PROVIDER_PHONE": "3631",

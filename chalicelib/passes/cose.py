@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 import io
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import cbor2
+import msgspec
 
 Sign = Callable[[bytes], bytes]
 """ECDSA over SHA-256 of a message: r and s, 32 bytes each."""
@@ -25,6 +26,8 @@ _P256: Final = 1
 _TYPE: Final = 16
 _ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """Of P-256. Of s and order − s, which verify alike, the lower is sent: readers want one spelling."""
+_HIGHEST: Final = (_ORDER // 2).to_bytes(32, "big")
+_JWK: Final = msgspec.json.Decoder(dict[str, str])
 
 
 class Signer:
@@ -55,11 +58,16 @@ def cose_key(jwk: Mapping[str, str]) -> CoseKey:
     return {KTY: _EC2, CRV: _P256, X: from_base64url(jwk["x"]), Y_IS_ODD: bool(from_base64url(jwk["y"])[-1] & 1)}
 
 
+def kept_key(jwk: str) -> CoseKey:
+    """The same of a JWK in JSON, as a handset's key is kept."""
+    return cose_key(_JWK.decode(jwk))
+
+
 def from_base64url(text: str) -> bytes:
     """The bytes of base64url without padding (RFC 7515, section 2)."""
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    return binascii.a2b_base64(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4))
 
 
 def _lower(signature: bytes) -> bytes:
-    s = int.from_bytes(signature[32:], "big")
-    return signature if s <= _ORDER // 2 else signature[:32] + (_ORDER - s).to_bytes(32, "big")
+    r, s = signature[:32], signature[32:]
+    return signature if s <= _HIGHEST else r + (_ORDER - int.from_bytes(s, "big")).to_bytes(32, "big")

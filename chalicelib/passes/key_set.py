@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import cbor2
 import msgspec
 
 from chalicelib.passes.cose import ALG, CRV, ESP256, ISSUER, KID, KTY, Y_IS_ODD, CoseKey, Signer, X, cose_key
@@ -48,6 +49,11 @@ def key_set(
 def root(kid: bytes, jwk: Mapping[str, str]) -> CoseKey:
     """A root key as readers keep it."""
     return _ordered({**cose_key(jwk), KID: kid})
+
+
+def encoded_root(kid: bytes, jwk: Mapping[str, str]) -> bytes:
+    """A root key as installers give it to readers: CBOR."""
+    return cbor2.dumps(root(kid, jwk))
 
 
 def jwks(keys: Sequence[IssuingKey]) -> dict[str, Any]:

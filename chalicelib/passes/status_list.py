@@ -6,10 +6,10 @@ import itertools
 import zlib
 from collections.abc import Mapping
 from datetime import datetime
-from enum import IntEnum
 from typing import Final
 
 from chalicelib.passes.cose import Sign, Signer
+from chalicelib.passes.schemas import Status
 
 SLOTS: Final = 170_000
 """Indexes of a list: two for each carrier, so that a free one is found at random."""
@@ -20,14 +20,6 @@ _PER_BYTE: Final = 8 // _BITS
 _LEVEL: Final = 9
 _TRIES: Final = tuple(itertools.product(range(4, 10), (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED)))
 """Memory levels and strategies of zlib. What is smallest hangs on where the entries lie; trying all saves 20 bytes."""
-
-
-class Status(IntEnum):
-    """What a pass is worth. An index that nobody has is valid, so that the list does not tell how many there are."""
-
-    VALID = 0
-    REVOKED = 1
-    SUSPENDED = 2
 
 
 def packed(statuses: Mapping[int, Status]) -> bytes:

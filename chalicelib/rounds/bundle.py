@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from chalicelib.core import clock, events, keyring
+from chalicelib.core.access import Handset
 from chalicelib.core.errors import ChangedMeanwhile, Problem
 from chalicelib.core.keyring import DataKey
 from chalicelib.core.schemas import Schema
@@ -16,6 +17,7 @@ from chalicelib.core.transaction import retried, transaction
 from chalicelib.items import handover
 from chalicelib.items import rules as item_rules
 from chalicelib.items.schemas import Addressee, Announced
+from chalicelib.passes.carried import carried
 from chalicelib.people import lookup as people
 from chalicelib.proxies import service as proxies
 from chalicelib.proxies.carried import CarriedProxy
@@ -84,23 +86,26 @@ PARTS: tuple[BundlePart, ...] = (ItemsPart(), ProxiesPart(), RedirectionsPart())
 """What goes into a bundle, items first: a feature adds its part here, and a field of its name to the Bundle."""
 
 
-def bundle_for(carrier: str, *, actor: str, correlation_id: str) -> tuple[Bundle, str]:
-    """Today's bundle of a carrier and its ETag. Raises NoRoundToday.
+def bundle_for(who: Handset, *, correlation_id: str) -> tuple[Bundle, str]:
+    """Today's bundle of a handset's carrier and its ETag. Raises NoRoundToday.
 
-    A content that was not given out before gets the next snapshot number, and the journal keeps what was in it.
+    A content that was not given out before gets the next snapshot number, and the journal keeps what was in it. The
+    pass is the handset's own: it makes another ETag, but no other snapshot of the round.
     """
     today = clock.today()
-    duty = people.duty_of(carrier, today)
+    duty = people.duty_of(who.carrier, today)
     if duty is None:
         raise NoRoundToday("The roster has no round for you today; ask your depot.")
     of = Round(depot=duty.depot, route=duty.route, day=today)
     collected: dict[str, tuple[Any, ...]] = {}
     for part in PARTS:
         collected[part.name] = tuple(part.collect(of, collected.get(ItemsPart.name, ())))
-    etag = f'"{_fingerprint(collected, today)}"'
+    content = _fingerprint(collected, today)
     named = tuple(name for part in PARTS for name in part.ids(collected[part.name]))
-    snapshot = retried(lambda: _snapshot(of, etag, named, actor, correlation_id))
-    return Bundle(round=of, snapshot=snapshot, server_time=clock.now(), **collected), etag
+    snapshot = retried(lambda: _snapshot(of, f'"{content}"', named, who.actor, correlation_id))
+    own = carried(who)
+    etag = f'"{content}-{own.id}"' if own else f'"{content}"'
+    return Bundle(round=of, snapshot=snapshot, server_time=clock.now(), building_pass=own, **collected), etag
 
 
 def _fingerprint(collected: Mapping[str, Sequence[Schema]], day: date) -> str:

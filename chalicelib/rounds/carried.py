@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 from chalicelib.core.schemas import Schema
 from chalicelib.items.schemas import Addressee
+from chalicelib.passes.schemas import PassTold
 from chalicelib.proxies.carried import CarriedProxy
 from chalicelib.redirections.carried import CarriedRedirection
 
@@ -35,7 +36,7 @@ class Bundle(Schema, frozen=True):
     """Everything that a carrier takes along for a round, to work without a network.
 
     `snapshot` counts the different contents that this round has had; events quote it, so that what the carrier knew
-    can be told later.
+    can be told later. `building_pass` is the one that the handset was given before, if it is not over.
     """
 
     round: Round
@@ -44,6 +45,7 @@ class Bundle(Schema, frozen=True):
     items: tuple[BundleItem, ...]
     proxies: tuple[CarriedProxy, ...] = ()
     redirections: tuple[CarriedRedirection, ...] = ()
+    building_pass: PassTold | None = None
 
 
 class BundleTaken(Schema, frozen=True):

@@ -15,6 +15,7 @@ from chalicelib.core.facts import REFUSALS_KEPT_FOR, Evidence, HandsetFact
 from chalicelib.core.public_keys import PublicKey
 from chalicelib.core.transaction import ROWS_PER_EVENT
 from chalicelib.items.service import HANDSET_FACTS as ITEM_FACTS
+from chalicelib.passes.evidence import HANDSET_FACTS as PASS_FACTS
 from chalicelib.signatures.evidence import HANDSET_FACTS as SIGNATURE_FACTS
 from chalicelib.sync import rules
 from chalicelib.sync.problems import (
@@ -26,7 +27,7 @@ from chalicelib.sync.problems import (
 )
 from chalicelib.sync.schemas import Address, HandsetClock, HandsetEvent
 
-ACCEPTED: Mapping[str, HandsetFact] = {**ITEM_FACTS, **SIGNATURE_FACTS}
+ACCEPTED: Mapping[str, HandsetFact] = {**ITEM_FACTS, **SIGNATURE_FACTS, **PASS_FACTS}
 """Every type of event that handsets may send. A feature adds the table of its own facts."""
 
 KindT = TypeVar("KindT")
@@ -79,9 +80,9 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rows(self) -> int:
-        """How many rows it writes. Evidence also makes a key and its claims, a refusal a key for what was sent."""
+        """How many rows it writes. Evidence may also make a key, and its claims; a refusal a key for what was sent."""
         if self.event:
-            return ROWS_PER_EVENT + (1 + len(self.claims) if self.evidence else 0)
+            return ROWS_PER_EVENT + (self.evidence.rows + len(self.claims) if self.evidence else 0)
         return ROWS_PER_EVENT + 1 + (ROWS_PER_EVENT if self.alarm else 0)
 
     @property

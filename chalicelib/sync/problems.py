@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chalicelib.core.errors import EventIdReused, Problem
 from chalicelib.items.service import UnknownIdentifier
+from chalicelib.passes.evidence import ReceiptMalformed
 from chalicelib.signatures.evidence import (
     ActMismatch,
     ActUnproven,
@@ -58,6 +59,7 @@ _REFUSALS: dict[str, type[Problem]] = {
         EventMalformed,
         EventTooLarge,
         EventTypeUnknown,
+        ReceiptMalformed,
         SequenceReused,
         SignatureDegenerate,
         SignatureReused,

@@ -15,8 +15,10 @@ from chalicelib.core.access import ROLES, DeviceState
 from chalicelib.core.endpoint import REGISTRY
 from chalicelib.items.rules import NATIONWIDE
 from tests.support.api import Answered, Api, Caller
+from tests.support.buildings import BUILDING, OTHER
 from tests.support.factories import ITEM, a_handset
 from tests.support.fleet import HERE, OURS, THERE, NewHandset, a_carrier
+from tests.support.passes import SECTOR
 from tests.support.populated import BODIES, DAY, PROXY, REDIRECTION, ZONE, Populated, populated
 from tests.support.proxies import DOCUMENTS
 
@@ -107,6 +109,27 @@ RIGHTS = {
     "GET /v1/alert-policies/{zone}": "ops",
     "PUT /v1/alert-policies/{zone}": "ops",
     "PUT /v1/alert-numbers/{device}": "fleet-admin",
+    "GET /v1/buildings": "auditor building-manager security-officer",
+    "GET /v1/buildings/{building}": "auditor building-manager security-officer",
+    "PUT /v1/buildings/{building}": "building-manager security-officer",
+    "GET /v1/buildings/{building}/readers/{reader}/line": "building-manager security-officer",
+    "PUT /v1/buildings/{building}/readers/{reader}": "building-manager security-officer",
+    "DELETE /v1/buildings/{building}/readers/{reader}": "building-manager security-officer",
+    "POST /v1/pass": "handset enrolled",
+    "DELETE /v1/pass": "handset enrolled",
+    "GET /v1/pass/help": "handset enrolled",
+    "GET /v1/pass/entries": "handset enrolled",
+    "GET /v1/pass-keys": EVERYBODY,
+    "GET /v1/pass-keys/jwks": EVERYBODY,
+    "GET /v1/pass-time": EVERYBODY,
+    "GET /v1/status-lists/0": EVERYBODY,
+    "GET /v1/passes/{device}": "auditor depot-manager dispatcher fleet-admin security-officer",
+    "PUT /v1/passes/{device}/suspension": "depot-manager dispatcher security-officer",
+    "DELETE /v1/passes/{device}/suspension": "depot-manager dispatcher security-officer",
+    "PUT /v1/passes/{device}/help": "dispatcher",
+    "GET /v1/pass-perimeters/{depot}/{route}": "auditor depot-manager",
+    "PUT /v1/pass-perimeters/{depot}/{route}": "depot-manager",
+    "GET /v1/buildings/{building}/entries": "security-officer",
 }
 """Who may call each endpoint: roles of staff, the states of a handset, or the scope of another system.
 
@@ -117,6 +140,8 @@ OF_ALERTS = [name for name, right in RIGHTS.items() if " /v1/alerts/" in name an
 """What staff ask of an alert, which is its depot's and its zone's."""
 OF_ZONES = [name for name in RIGHTS if name.split(" /v1/")[-1].startswith(("alert-feed/", "alert-zones/", "alert-pol"))]
 """What is asked of all alerts of a zone, which is no single depot's."""
+OF_BUILDINGS = [name for name in RIGHTS if " /v1/buildings/" in name]
+"""What is asked of a building, which is no depot's but its manager's."""
 
 REDIRECTIONS = [name for name in RIGHTS if " /v1/redirection" in name and RIGHTS[name] != "handset enrolled"]
 
@@ -146,6 +171,7 @@ def bodies(post: Populated) -> dict[str, Any]:
         "PUT /v1/alerts/{alert}": {"silent": True},
         "POST /v1/alerts/{alert}/positions": {"battery": 80},
         "POST /v1/alerts/{alert}/notes": {"text": "Called the depot"},
+        "PUT /v1/passes/{device}/help": {"alert": "019ac9a0-0000-7000-8000-0000000000a1"},
         **BODIES,
         "PUT /v1/zones/{zone}": {"name": "Paris Sud"},
     }
@@ -288,15 +314,24 @@ def asks(post: Populated) -> dict[str, list[Ask]]:
             Ask(f"/v1/depots/{HERE}/attention/{post.entry}/handling", {"note": "Asked the carrier"})
         ],
         "POST /v1/alert-pins/{carrier}/reset": [Ask(f"/v1/alert-pins/{OURS}/reset")],
+        "GET /v1/passes/{device}": [Ask(f"/v1/passes/{device}")],
+        "PUT /v1/passes/{device}/suspension": [Ask(f"/v1/passes/{device}/suspension", {"reason": "loss"})],
+        "DELETE /v1/passes/{device}/suspension": [Ask(f"/v1/passes/{device}/suspension")],
+        "PUT /v1/passes/{device}/help": [Ask(f"/v1/passes/{device}/help", {"alert": post.alert})],
+        "GET /v1/pass-perimeters/{depot}/{route}": [Ask(f"/v1/pass-perimeters/{HERE}/T12")],
+        "PUT /v1/pass-perimeters/{depot}/{route}": [Ask(f"/v1/pass-perimeters/{HERE}/T12", {"sector": SECTOR})],
         "PUT /v1/alert-numbers/{device}": [Ask(f"/v1/alert-numbers/{device}", {"number": "+33612345678"})],
     }
 
 
-def asks_of_alerts(post: Populated) -> dict[str, list[Ask]]:
-    """The same for those whose subject are alerts: one, which is its depot's and its zone's, or all of a zone."""
+def asks_of_others(post: Populated) -> dict[str, list[Ask]]:
+    """The same for those whose subject are alerts: one, which is its depot's and its zone's, or all of a zone; and for
+    those whose subject is a building, which is its manager's.
+    """
     return {
         **{name: [asked_of(post, name, f"depot/{HERE}")] for name in OF_ALERTS},
         **{name: [asked_of(post, name, f"zone/{ZONE}")] for name in OF_ZONES},
+        **{name: [asked_of(post, name, f"building/{BUILDING}")] for name in OF_BUILDINGS},
     }
 
 
@@ -314,6 +349,7 @@ TAKEN_AWAY = [
 """What would take something of the depot `HERE` to `THERE`."""
 
 NOT_DEPOT_BOUND = {
+    "GET /v1/buildings": "a search by sector leaves out other managers' buildings",
     "GET /v1/clients/{client}": "a client of the post is no depot's",
     "PUT /v1/clients/{client}": "a client of the post is no depot's",
     "GET /v1/depots": "where the depots are is known to all staff",
@@ -336,7 +372,7 @@ BOUND = {
 }
 """Endpoint whose subject belongs to a depot → the roles that reach it for the depots of their scope only."""
 EVERY_BOUND_ROLE = [pytest.param(name, role, id=f"{name}, {role}") for name, roles in BOUND.items() for role in roles]
-ELSEWHERE = ["", f"depot/{THERE}", "zone/PARIS-NORD", f"depot/{HERE.lower()} depot/ {HERE}"]
+ELSEWHERE = ["", f"depot/{THERE}", f"building/{OTHER}", "zone/PARIS-NORD", f"depot/{HERE.lower()} depot/ {HERE}"]
 
 
 def denied(answer: Answered) -> bool:
@@ -344,14 +380,14 @@ def denied(answer: Answered) -> bool:
 
 
 def test_what_belongs_to_a_depot_is_asked_of_every_endpoint_that_has_it(post: Populated) -> None:
-    assert sorted([*asks(post), *asks_of_alerts(post)]) == sorted(BOUND)
+    assert sorted([*asks(post), *asks_of_others(post)]) == sorted(BOUND)
     assert set(NOT_DEPOT_BOUND) <= set(ENDPOINTS)
 
 
 @pytest.mark.parametrize(("name", "role"), EVERY_BOUND_ROLE)
 def test_nobody_reaches_what_is_another_depots(name: str, role: str, post: Populated) -> None:
     method = name.partition(" ")[0]
-    for ask in (asks_of_alerts if name in {*OF_ALERTS, *OF_ZONES} else asks)(post)[name]:
+    for ask in (asks_of_others if name in {*OF_ALERTS, *OF_ZONES, *OF_BUILDINGS} else asks)(post)[name]:
         elsewhere = [*ELSEWHERE, f"depot/{HERE}"] if name in OF_ZONES else ELSEWHERE
         answers = [post.api.as_staff(role, scope=scope).request(method, ask.path, ask.body) for scope in elsewhere]
         assert all(map(denied, answers)), [(answer.status, answer.text) for answer in answers]

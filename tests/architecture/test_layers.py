@@ -40,6 +40,7 @@ def test_every_package_says_what_it_is_for(package: str) -> None:
         ("items/rules.py", "from chalicelib.core import journal", "a decision is pure"),
         ("items/rules.py", "x = clock.now()", "asks the time: now"),
         ("items/schemas.py", "from chalicelib.items import rules", "schemas may not know rules"),
+        ("items/staff_schemas.py", "from chalicelib.items import rules", "schemas may not know rules"),
         ("items/tables.py", "from chalicelib.items.schemas import Item", "tables may not know schemas"),
         ("rounds/workers.py", "from chalicelib.items import routes", "workers may not know routes"),
         ("items/entry.py", "from chalicelib.items import service", "entry may not know service"),

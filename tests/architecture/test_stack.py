@@ -179,6 +179,12 @@ class TestQueues:
             assert source["Properties"]["MaximumBatchingWindowInSeconds"] == 0
             assert [found.batch_size for found in app.event_sources if found.name == function] == [1]
 
+    def test_a_suspension_waits_for_no_batch_to_fill_and_entries_leave_it_room(self) -> None:
+        [source] = FUNCTIONS["pass_events"]["Events"].values()
+        assert source["Properties"]["MaximumBatchingWindowInSeconds"] == 0
+        [source] = FUNCTIONS["pass_entries"]["Events"].values()
+        assert source["Properties"]["ScalingConfig"]["MaximumConcurrency"] <= 100, "of the account's 1,000"
+
     @every_stage
     @pytest.mark.parametrize("queue", sorted(CONSUMERS))
     def test_a_queue_hands_out_no_more_than_is_reserved_for_its_consumer(self, queue: str, stage: str) -> None:

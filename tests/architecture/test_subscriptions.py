@@ -11,9 +11,12 @@ from chalicelib.connectors.return_file import CODES
 from chalicelib.core.settings import Settings
 from chalicelib.items.schemas import EVENT_TYPES
 from chalicelib.judging.workers import JUDGES
+from chalicelib.passes.event_types import FOLLOWED, TOLD_BY_HANDSETS
+from chalicelib.passes.evidence import HANDSET_FACTS
+from chalicelib.passes.workers import FOLLOWERS
 from chalicelib.signatures.terms import ALARM
 
-OTHER_TYPES = {"facteo.plan.changed", ALARM}
+OTHER_TYPES = {"facteo.plan.changed", ALARM, *FOLLOWED, *TOLD_BY_HANDSETS}
 
 
 def test_every_consumer_has_a_queue_and_every_queue_a_consumer() -> None:
@@ -34,6 +37,16 @@ def test_every_type_that_tracking_takes_has_its_code() -> None:
 
 def test_whatever_is_brought_to_judging_has_its_judge() -> None:
     assert set(SUBSCRIPTIONS["judging"]) == set(JUDGES)
+
+
+def test_whatever_is_brought_to_the_passes_is_followed() -> None:
+    assert set(SUBSCRIPTIONS["passes"]) == set(FOLLOWERS)
+
+
+def test_what_handsets_tell_of_doors_is_not_brought_to_where_passes_are_suspended() -> None:
+    """Of entries there are millions a day: a suspension must not wait behind them."""
+    assert set(SUBSCRIPTIONS["entries"]) == set(HANDSET_FACTS)
+    assert not set(SUBSCRIPTIONS["passes"]) & set(HANDSET_FACTS)
 
 
 def test_every_condition_is_of_something_that_the_consumer_takes() -> None:

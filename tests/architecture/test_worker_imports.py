@@ -44,6 +44,14 @@ BUDGETS: Mapping[str, Budget] = {
                 "connectors",
                 "fleet",
                 "items",
+                "passes.carried",
+                "passes.event_types",
+                "passes.evidence",
+                "passes.receipts",
+                "passes.rules",
+                "passes.schemas",
+                "passes.store",
+                "passes.tables",
                 "people",
                 "proxies",
                 "redirections",
@@ -62,8 +70,19 @@ BUDGETS: Mapping[str, Budget] = {
         frozenset({"cryptography"}),
         frozenset({"alerts", *_PEOPLE}),
     ),
+    "chalicelib.passes.entry": Budget(
+        frozenset({"_cbor2", "cbor2", "cryptography", "http_message_signatures", "http_sf"}),
+        frozenset(
+            {"alerts", "fleet.attestation", "fleet.lookup", "fleet.tables", "passes", "people.statements", *_PEOPLE}
+        ),
+    ),
+    "chalicelib.passes.workers": Budget(
+        packages=frozenset({"passes.event_types", "passes.workers"}),
+    ),
     "chalicelib.connectors.relay.workers": Budget(
-        packages=frozenset({"connectors.relay", "items.event_types", "items.handover", "items.product_codes"}),
+        packages=frozenset(
+            {"connectors.relay", "items.event_types", "items.handover", "items.product_codes", "passes.event_types"}
+        ),
     ),
     "chalicelib.connectors.importer.workers": Budget(
         packages=frozenset({"connectors.importer"}),
@@ -82,6 +101,7 @@ BUDGETS: Mapping[str, Budget] = {
                 "items.product_codes",
                 "items.schemas",
                 "items.tables",
+                "passes.event_types",
             }
         ),
     ),

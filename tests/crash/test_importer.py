@@ -6,15 +6,19 @@ import json
 import os
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from chalicelib.connectors.importer import rules, workers
 from chalicelib.core import aws as clients
 from chalicelib.core import clock
 from chalicelib.core.schemas import Schema
+from chalicelib.passes import legacy as of_buildings
+from chalicelib.passes.registry_schemas import BuildingEntry
 from chalicelib.people import legacy
 from chalicelib.people.schemas import Address, CarrierEntry, Depot, Zone
 from chalicelib.rounds import plan
+from tests.support.buildings import BUILDING, a_building
 from tests.support.cloud import BUCKET
 from tests.support.crashes import Everywhere, Scenario
 from tests.support.events import work_off
@@ -29,6 +33,7 @@ def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two lines a slice and two records a transaction, so that little has several."""
     monkeypatch.setattr(rules.cut, "__defaults__", (2,))
     monkeypatch.setattr(legacy, "_RECORDS_PER_TRANSACTION", 2)
+    monkeypatch.setattr(of_buildings, "_BUILDINGS_PER_TRANSACTION", 2)
     monkeypatch.setattr(plan, "_LINES_PER_TRANSACTION", 2)
 
 
@@ -76,6 +81,20 @@ def test_people(everywhere: Everywhere) -> None:
         legacy.import_records(entries, lines=lines, at=clock.now(), actor="legacy/carriers", correlation_id=delivery)
 
     everywhere(Scenario("people import", arrange, lambda _: state(carriers)))
+
+
+def test_buildings(everywhere: Everywhere) -> None:
+    """Buildings whose secrets are made with them: killed and taken again, each has one and is registered once."""
+    entries = [
+        msgspec.convert(a_building(id=f"{BUILDING[:-1]}{number}", sector=f"751150{number}"), BuildingEntry)
+        for number in range(4)
+    ]
+
+    def state(_: None) -> None:
+        told = {"lines": range(2, 6), "at": clock.now(), "actor": "legacy/buildings"}
+        of_buildings.import_buildings(entries, correlation_id="import/1/1", **told)
+
+    everywhere(Scenario("buildings import", lambda: None, state))
 
 
 def test_a_sorting_plan(everywhere: Everywhere) -> None:

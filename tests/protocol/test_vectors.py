@@ -42,6 +42,7 @@ from chalicelib.core.schemas import Schema
 from chalicelib.fleet.rules import POLICY
 from chalicelib.items import identifiers
 from chalicelib.items.schemas import Addressee
+from chalicelib.passes.schemas import PassTold
 from chalicelib.proxies.carried import CarriedPrincipal, CarriedProxy, Kind, Scope
 from chalicelib.proxies.schemas import Flag
 from chalicelib.redirections.carried import (
@@ -359,6 +360,7 @@ def test_the_pages_round_has_every_member_and_explains_it() -> None:
         (redirection, CarriedRedirection),
         (redirection["beneficiaries"][0], CarriedBeneficiary),
         (redirection["new_address"], PostalAddress),
+        (told["building_pass"], PassTold),
     ]
     assert [kind for example, kind in examples if set(example) != set(kind.__struct_fields__)] == []
     named = [*item, *item["addressee"], *proxy.keys() - {"id", "revision"}, *redirection, *examples[6][0]]
@@ -384,6 +386,7 @@ def test_the_page_names_every_type_value_limit_and_refusal() -> None:
     limits = [POLICY.batch_events, POLICY.batch_bytes, MAX_EVENT_BYTES, MIB // 8, WINDOW]
     limits += [evidence.MAX_EVENT_BYTES, drawings.MAX_BYTES]
     own = {"chalicelib.sync.problems", "chalicelib.fleet.rules", "chalicelib.rounds.bundle", evidence.__name__}
+    own.add("chalicelib.passes.evidence")
     refusals = [problem.slug() for problem in Problem.__subclasses__() if problem.__module__ in own]
     flags = [*Flag, rules.NOT_IDENTIFIED]
     told = [*ACCEPTED, *values, *refusals, *flags, *map("{:,}".format, limits)]

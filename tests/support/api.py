@@ -68,7 +68,7 @@ class Caller:
             url=f"https://{AUTHORITY}{address}",
             headers={"Host": AUTHORITY, **({"Content-Type": "application/json"} if raw else {}), **self.headers},
             body=raw,
-            query_names=tuple(query or ()),
+            query_names=tuple(urllib.parse.parse_qs(urllib.parse.urlsplit(address).query, keep_blank_values=True)),
         )
         self.dress(request)
         request.headers |= {name.replace("_", "-"): value for name, value in headers.items()}

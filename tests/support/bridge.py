@@ -105,7 +105,7 @@ def serving(api: Api) -> Iterator[Bridge]:
                 self.end_headers()
                 self.wfile.write(answer.text.encode())
 
-        do_GET = do_POST = do_PUT = handle_request  # noqa: N815 - the names that the server looks for
+        do_GET = do_POST = do_PUT = do_DELETE = handle_request  # noqa: N815 - the names that the server looks for
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 from chalicelib.core import clock
 
@@ -13,6 +14,8 @@ MONDAY_MORNING = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 
 class FakeClock:
     """Stands still until it is moved."""
+
+    _running: ClassVar[list[FakeClock]] = []
 
     def __init__(self, at: datetime = MONDAY_MORNING) -> None:
         self.at = at
@@ -27,5 +30,14 @@ class FakeClock:
 
     @contextmanager
     def running(self) -> Iterator[FakeClock]:
-        with clock.using(self):
-            yield self
+        self._running.append(self)
+        try:
+            with clock.using(self):
+                yield self
+        finally:
+            self._running.remove(self)
+
+    @classmethod
+    def current(cls) -> FakeClock:
+        """The one that runs."""
+        return cls._running[-1]

@@ -21,9 +21,21 @@ from moto.kms.utils import ECDSAPrivateKey
 from chalicelib.alerts import zones
 from chalicelib.core import aws, keyring, oidc, settings, signing, table
 from chalicelib.core.table import Table
+from chalicelib.passes import keys as pass_keys
 from tests.support import shortcuts, stored, transactions
 
-QUEUES = ("inbox", "slices", "tracking", "sorting", "judging", "pages", "alert-timers", "alert-texts")
+QUEUES = (
+    "inbox",
+    "slices",
+    "tracking",
+    "sorting",
+    "judging",
+    "passes",
+    "entries",
+    "pages",
+    "alert-timers",
+    "alert-texts",
+)
 BUCKET = "facteo-test-inbox"
 
 
@@ -74,7 +86,9 @@ def mocked() -> Iterator[None]:
         s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         os.environ["FACTEO_BUCKET"] = BUCKET
         _key(kms, "personal-data")
-        _key(kms, "signing", KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+        _key(kms, "pass-keys")
+        for name in ("signing", "pass-root-a", "pass-root-b"):
+            _key(kms, name, KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
         for model in _one_model_per_table():
             model.create_table(read_capacity_units=1, write_capacity_units=1)
         yield
@@ -146,6 +160,8 @@ def start_cold() -> None:
     keyring.forget()
     oidc.forget()
     signing.public_keys.cache_clear()
+    signing.public_key.cache_clear()
+    pass_keys.forget()
     zones.forget()
 
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from chalicelib.passes import cose, key_set, status_list, tokens
 from chalicelib.passes.cose import Sign, Signer
 from chalicelib.passes.key_set import IssuingKey
-from chalicelib.passes.status_list import Status
+from chalicelib.passes.schemas import Status
 from chalicelib.passes.tokens import Pass
 from handset.passes import KEY_SET, STATUS_LIST, TIME, Wallet
 from reader.door import Door, Kind

@@ -23,13 +23,15 @@ from chalicelib.items.event_types import SCANNED
 from chalicelib.judging.workers import judging
 from chalicelib.signatures import rules
 from chalicelib.signatures.assembly import code_of
-from tests.support import stored
+from tests.support import buildings, doors, passes, stored
 from tests.support.acts import a_hand_over
 from tests.support.api import Api
 from tests.support.cloud import BUCKET
+from tests.support.entries import both, happens
 from tests.support.events import announced, deliver, invoke, stream_event
 from tests.support.factories import ITEM, HeldHandset, an_item
 from tests.support.fleet import HERE, OURS, NewHandset, a_post, a_ticket
+from tests.support.passes import SECTOR
 from tests.support.proxies import DOCUMENTS, a_proxy, registered
 from tests.support.redirections import ANNE, Desk, a_request
 from tests.support.stored import Saved
@@ -54,6 +56,10 @@ BODIES: dict[str, Any] = {
     "PUT /v1/alert-pins": {**PINS, "current_pin": PINS["pin"]},
     "PUT /v1/alert-policies/{zone}": POLICY,
     "PUT /v1/alert-push": {"token": "fcm-token-0123456789"},
+    "PUT /v1/buildings/{building}": buildings.a_building(),
+    "PUT /v1/buildings/{building}/readers/{reader}": {"key": buildings.a_reader_key()},
+    "PUT /v1/pass-perimeters/{depot}/{route}": {"sector": SECTOR},
+    "PUT /v1/passes/{device}/suspension": {"reason": "loss"},
     "PUT /v1/redirections/{redirection}": REDIRECTION,
     "POST /v1/redirections/{redirection}/verification": {"method": "digital-identity"},
     "POST /v1/redirections/{redirection}/code": {"replaces": 1},
@@ -75,8 +81,8 @@ class Populated:
     """The post, its handset with its only scan (at the depot `HERE`), a ticket for another one, a file, a proxy and a
     redirection that wait for their verification, and a redirection that was verified. The handset also handed over
     another item, `proven`, against signature: `proof`, whose documents have the code `verification`, and which lacks
-    something: `entry` of its depot's work list. Once a test asks for it, an `alert` of the handset is open in the zone
-    of its depot, which has a policy then, and its carrier has the two PINS.
+    something: `entry` of its depot's work list. A building has a reader. Once a test asks for it, an `alert` of the
+    handset is open in the zone of its depot, which has a policy then, and its carrier has the two PINS.
     """
 
     api: Api
@@ -103,11 +109,17 @@ class Populated:
         assert invoke(alert_events, stream_event(*journal.read(f"alert/{alert}"))) == []
         return alert
 
+    def give_help(self) -> None:
+        """The handset is given a pass to help: in its own alert, since there is no other."""
+        body, path = {"alert": self.alert}, f"/v1/passes/{self.handset.device}/help"
+        assert self.api.as_staff("dispatcher").put(path, body).status == 200
+
     @property
     def names(self) -> dict[str, Any]:
         """The values by which parameters and fields name something that exists."""
         return {
             **PROXY,
+            "building": buildings.BUILDING,
             "carrier": OURS,
             "client": CLIENT,
             "code": self.ticket,
@@ -124,6 +136,9 @@ class Populated:
             "proxy": self.proxy,
             "redirection": self.redirection,
             "public_key": self.newcomer.key.public_jwk,
+            "reader": buildings.READER,
+            "route": "T12",
+            "sector": SECTOR,
             "slug": "not-found",
             "zone": ZONE,
         }
@@ -134,7 +149,9 @@ class Populated:
             return self.names | {"redirection": self.verified}
         if path.endswith(("{item}/proofs", "{code}")):
             return self.names | {"item": self.proven, "code": self.verification}
-        if path.startswith("/v1/alert"):
+        if path == "/v1/pass/help":
+            self.give_help()
+        if path.startswith("/v1/alert") or path.endswith("/help"):
             return self.names | {"alert": self.alert}
         return self.names
 
@@ -161,15 +178,23 @@ def populated(api: Api) -> Populated:
 
 
 def _populated(api: Api) -> Populated:
-    """An announced item, scanned at its depot by the handset of a carrier who is on duty there; a client."""
+    """An announced item, scanned at its depot by the handset of a carrier who is on duty there; a client; buildings."""
     a_post(api)
     staff = api.as_staff(*ROLES)
     duty = {"depot": HERE, "route": "T12", "starts": "06:30", "ends": "13:00"}
     assert staff.put(f"/v1/carriers/{OURS}/duties/{DAY}", duty).status == 200
     address = {"postcode": "75015", "town": "Paris"}
     assert staff.put(f"/v1/clients/{CLIENT}", {"company": "Facteo", "address": address}).status == 200
+    perimeter = {"sector": SECTOR}
+    assert staff.put(f"/v1/pass-perimeters/{HERE}/T12", perimeter).status == 200
+    hours = [doors.ALWAYS]
+    for building in (buildings.BUILDING, buildings.OTHER):
+        buildings.registered(api, building, services={"1": hours, "3": hours})
+    buildings.a_reader(api)
     announced()
+    passes.publish()
     handset = NewHandset(api).enrolled()
+    happens(handset, *both(handset, key=doors.key(buildings.READER)))
     event = handset.event(SCANNED, data={"step": "at-depot"})
     assert handset.sync(event).body["results"][0]["result"] == "recorded"
     desk, handed_over = Desk(api), _handed_over(handset, an_item())

@@ -17,7 +17,13 @@ from botocore.client import BaseClient
 
 POLICIES = Path(__file__).parents[2] / ".chalice"
 
-KEYS = {"alias/facteo-test-personal-data": "PersonalDataKey", "alias/facteo-test-signing": "SigningKey"}
+KEYS = {
+    "alias/facteo-test-personal-data": "PersonalDataKey",
+    "alias/facteo-test-signing": "SigningKey",
+    "alias/facteo-test-pass-keys": "PassKeysKey",
+    "alias/facteo-test-pass-root-a": "PassRootA",
+    "alias/facteo-test-pass-root-b": "PassRootB",
+}
 
 A_PHONE = "a phone number"
 

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from chalicelib.core.errors import Problem
-from chalicelib.core.intake import Taken
+from chalicelib.core.intake import Superseded, Taken
 from chalicelib.core.journal import JournalRow
 from chalicelib.core.schemas import Schema
-from chalicelib.people import legacy, lookup, statements
+from chalicelib.people import legacy, lookup
 from chalicelib.people.schemas import CarrierEntry, Duty
 from tests.support.api import Api
 from tests.support.clock import FakeClock
@@ -73,7 +73,7 @@ def withdraw(post: Api) -> None:
 
 
 def is_superseded(outcome: Taken | Problem) -> bool:
-    return isinstance(outcome, statements.Superseded)
+    return isinstance(outcome, Superseded)
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations([FIRST, LATER_LINE, NEWER_FILE])))

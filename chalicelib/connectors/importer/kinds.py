@@ -6,6 +6,7 @@ A feature is imported when the first file of its kind comes: taking a sorting pl
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -49,7 +50,7 @@ class FileKind(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A column: where its value goes (`address.street`), whether it may be empty, how it is read."""
+    """A column: where its value goes (`address.street`), whether it may be empty, how it is read (or ValueError)."""
 
     name: str
     into: str = ""
@@ -70,6 +71,18 @@ def _prices(text: str) -> list[dict[str, str]]:
     """`8R:495 6A:350`: products and their prices in cents."""
     pairs = (word.partition(":") for word in text.split())
     return [{"product": product, "price_cents": price} for product, _, price in pairs]
+
+
+_TIME: Final = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+_HOURS: Final = re.compile(f"(?P<days>(?=[1-7])1?2?3?4?5?6?7?) +(?P<from>{_TIME}) *- *(?P<to>{_TIME}|24:00)")
+
+
+def _hours(text: str) -> list[dict[str, str]]:
+    """`123456 06:00-24:00, 7 08:00-12:00`: days (1 is Monday), from and to. Raises ValueError."""
+    found = [_HOURS.fullmatch(part.strip()) for part in text.split(",")]
+    if None in found:
+        raise ValueError("Write days, 1 for Monday, and hours as in '123456 06:00-24:00, 7 08:00-12:00'.")
+    return [match.groupdict() for match in found if match]
 
 
 _ADDRESS: Final = (
@@ -113,6 +126,17 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         Column("company"),
         *_ADDRESS,
         Column("products", required=False, read=_prices),
+    ),
+    "buildings": (
+        Column("building", "id"),
+        Column("street"),
+        Column("postcode"),
+        Column("town"),
+        Column("sector"),
+        Column("mail", "services.1", required=False, read=_hours),
+        Column("parcels", "services.2", required=False, read=_hours),
+        Column("help", "services.3", required=False, read=_hours),
+        Column("legal_basis"),
     ),
     "sorting-plan": (
         Column("postcode"),
@@ -182,10 +206,17 @@ def _nested(values: Sequence[str], header: CsvHeader) -> dict[str, Any]:
             within = nested
             for parent in parents:
                 within = within.setdefault(parent, {})
-            within[last] = column.read(stripped)
+            within[last] = _read(rank, column, stripped)
         elif column.required:
             raise LineRefusal(rank, f"{column.name} must not be empty.")
     return nested
+
+
+def _read(rank: int, column: Column, value: str) -> Any:
+    try:
+        return column.read(value)
+    except ValueError as error:
+        raise LineRefusal(rank, f"{column.name}: {error}") from error
 
 
 def _fields(line: str) -> list[str]:
@@ -212,6 +243,20 @@ def _take_people(entries: Sequence[Schema], origin: Origin) -> Sequence[Outcome]
     from chalicelib.people import legacy  # noqa: PLC0415
 
     return legacy.import_records(
+        entries, lines=origin.lines, at=origin.at, actor=origin.actor, correlation_id=origin.correlation_id
+    )
+
+
+def _building() -> type[Schema]:
+    from chalicelib.passes.registry_schemas import BuildingEntry  # noqa: PLC0415
+
+    return BuildingEntry
+
+
+def _take_buildings(entries: Sequence[Any], origin: Origin) -> Sequence[Outcome]:
+    from chalicelib.passes import legacy  # noqa: PLC0415
+
+    return legacy.import_buildings(
         entries, lines=origin.lines, at=origin.at, actor=origin.actor, correlation_id=origin.correlation_id
     )
 
@@ -279,6 +324,7 @@ KINDS: Final[Mapping[str, FileKind]] = {
     "carriers": _csv_kind("carriers", _people("CarrierEntry"), _take_people),
     "duties": _csv_kind("duties", _people("Duty"), _take_people),
     "clients": _csv_kind("clients", _people("Client"), _take_people),
+    "buildings": _csv_kind("buildings", _building, _take_buildings),
     "sorting-plan": _csv_kind("sorting-plan", _plan_line, each_once(_take_plan)),
 }
 """What may lie under `inbox/<kind>/`."""

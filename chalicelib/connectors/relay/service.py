@@ -28,6 +28,8 @@ class RelaySettings(Settings, frozen=True, kw_only=True):
     tracking_queue: str
     sorting_queue: str
     judging_queue: str
+    passes_queue: str
+    entries_queue: str
 
 
 def relay(found: Sequence[Event]) -> None:

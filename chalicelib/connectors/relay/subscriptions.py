@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from chalicelib.core.clock import PARIS
 from chalicelib.core.events import Event
 from chalicelib.items import handover
 from chalicelib.items.event_types import (
@@ -23,15 +24,20 @@ from chalicelib.items.event_types import (
     RETURNED,
     SCANNED,
 )
+from chalicelib.passes.event_types import ALERT_CHANGES, DUTY_CHANGES
+from chalicelib.passes.event_types import FOLLOWED as PASS_EVENTS
+from chalicelib.passes.event_types import TOLD_BY_HANDSETS as PASS_ENTRIES
 
 ITEM_FACTS: Final = (ANNOUNCED, SCANNED, DELIVERED, HANDED_OVER, NOT_DELIVERED, HELD, RETURNED, REDIRECTED, CORRECTED)
 
 SUBSCRIPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "passes": PASS_EVENTS,
     "tracking": ITEM_FACTS,
     "sorting": (*ITEM_FACTS, "facteo.plan.changed"),
     "judging": (HANDED_OVER, REDIRECTED, ANNOUNCED, SCANNED, CORRECTED, "facteo.proof.drawing-reused"),
+    "entries": PASS_ENTRIES,
 }
-"""Consumer → the event types it takes."""
+"""Consumer → the event types it takes. They are served in this order: what suspends a pass waits for nobody."""
 
 
 class _Said(msgspec.Struct, frozen=True):
@@ -40,6 +46,7 @@ class _Said(msgspec.Struct, frozen=True):
     step: str = ""
     product: str = ""
     recommendation: str = ""
+    day: str = ""
 
 
 def _announced_as_signed(event: Event) -> bool:
@@ -52,6 +59,15 @@ def _taken_in_charge_as_signed(event: Event) -> bool:
     return signed and msgspec.json.decode(event.data, type=_Said).step == "taken-in-charge"
 
 
+def _tells_of_duress(event: Event) -> bool:
+    return "duress" in event.flags.split()
+
+
+def _is_of_today(event: Event) -> bool:
+    said = msgspec.json.decode(event.data, type=_Said)
+    return said.day == event.receivedat.astimezone(PARIS).date().isoformat()
+
+
 def _item(event: Event) -> str:
     return event.subject.removeprefix("item/")
 
@@ -59,12 +75,14 @@ def _item(event: Event) -> str:
 CONDITIONS: Final[Mapping[tuple[str, str], Callable[[Event], bool]]] = {
     ("judging", ANNOUNCED): _announced_as_signed,
     ("judging", SCANNED): _taken_in_charge_as_signed,
+    **dict.fromkeys((("passes", one) for one in ALERT_CHANGES), _tells_of_duress),
+    **dict.fromkeys((("passes", one) for one in DUTY_CHANGES), _is_of_today),
 }
 """Consumer and type → which events of that type it takes, by their own words. Of any other type it takes all.
 
 A proof is judged again when what it lacks comes late: the announcement, or the taking in charge, of an item that is
 handed over against signature. Nothing else of a day's twelve million announcements and seventeen million scans is put
-into the queue.
+into the queue. Passes follow what makes a difference to one: duress, and a duty of today.
 """
 
 

@@ -24,6 +24,8 @@ CONSUMERS = {
     "AlertTexts": "alert_texts",
     "AlertTimers": "alert_timers",
     "Judging": "judging",
+    "PassEntries": "pass_entries",
+    "PassEvents": "pass_events",
     "Relay": "relay",
     "Sorting": "sorting",
     "TakeFile": "take_file",
@@ -113,7 +115,8 @@ def test_a_message_that_fails_once_wakes_nobody_and_one_that_goes_on_failing_som
 
 @pytest.mark.parametrize("metric", ["Errors", "Throttled"])
 @pytest.mark.parametrize(
-    ("logical", "seconds"), [("Erase", HOUR), ("Sweep", HOUR / 12), ("Despatch", HOUR / 12), ("APIHandler", HOUR / 12)]
+    ("logical", "seconds"),
+    [("Erase", HOUR), ("PairEntries", HOUR), ("Sweep", HOUR / 12), ("Despatch", HOUR / 12), ("APIHandler", HOUR / 12)],
 )
 def test_a_function_that_seldom_runs_is_given_longer_periods(
     watched: dict[str, Any], logical: str, seconds: int, metric: str

@@ -14,6 +14,7 @@ from botocore.client import BaseClient
 from chalicelib.connectors.relay import sweep
 from chalicelib.core import aws as clients
 from chalicelib.core import events
+from chalicelib.passes import keys
 from ops import __main__ as command
 from ops import redrive, stage
 from tests.support import crashes
@@ -99,7 +100,7 @@ class TestReplay:
         assert aws.messages("tracking") == []
 
     def test_an_unknown_consumer_is_told_the_known_ones(self, aws: Cloud) -> None:
-        with pytest.raises(SystemExit, match=r"There are: tracking, sorting, judging\."):
+        with pytest.raises(SystemExit, match=r"There are: passes, tracking, sorting, judging, entries\."):
             command.main(["replay", "--consumer", "nobody", *self.ASKED[3:]])
 
     def test_it_says_that_it_goes_on(self, aws: Cloud, clock: FakeClock, capsys: pytest.CaptureFixture[str]) -> None:
@@ -193,3 +194,31 @@ def test_the_local_stage_is_what_make_run_started(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(SystemExit, match="Nothing is running"):
         command.main(["redrive", "tracking"])
     assert os.environ["FACTEO_STAGE"] == "test"
+
+
+class TestRotation:
+    def test_all_keys_are_other_ones_and_the_set_says_so(
+        self, aws: Cloud, clock: FakeClock, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        before = {key.kid for key in keys.kept_up().keys}
+
+        command.main(["rotate-pass-keys"])
+
+        after = {key.kid for key in keys.kept_up().keys}
+        assert before & after == set()
+        assert "Set 2 is published." in capsys.readouterr().out
+
+    def test_one_key_is_dropped(self, aws: Cloud, clock: FakeClock) -> None:
+        first, second = (key.kid for key in keys.kept_up().keys)
+
+        command.main(["rotate-pass-keys", "--drop", first])
+
+        left = {key.kid for key in keys.kept_up().keys}
+        assert first not in left
+        assert second in left
+
+    def test_a_key_that_is_not_there_is_told(self, aws: Cloud, clock: FakeClock) -> None:
+        before = keys.kept_up()
+        with pytest.raises(SystemExit, match="ffff"):
+            command.main(["rotate-pass-keys", "--drop", "ffff"])
+        assert keys.kept_up() == before

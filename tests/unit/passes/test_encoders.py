@@ -14,7 +14,8 @@ from cwt.enums import COSEAlgs, COSEHeaders
 
 from chalicelib.passes import cose, key_set, status_list, tokens
 from chalicelib.passes.cose import Signer
-from chalicelib.passes.status_list import SLOTS, Status
+from chalicelib.passes.schemas import Status
+from chalicelib.passes.status_list import SLOTS
 from handset.passes import Wallet
 from reader import brought, checks
 from reader import tokens as read_tokens

@@ -1,4 +1,4 @@
-"""The arithmetic of comparing by turns."""
+"""What a bench of requests stands on."""
 
 from __future__ import annotations
 
@@ -8,19 +8,7 @@ import os
 import pytest
 
 from bench.logs import logging_to_nowhere
-from bench.scan import compared
 from chalicelib.core import telemetry
-
-
-def test_the_ratio_is_the_middle_one_of_the_turns() -> None:
-    found = compared([(0.004, 0.006), (0.004, 0.005), (0.002, 0.009)])
-    assert (found.bare, found.ours) == (pytest.approx(4), pytest.approx(6))
-    assert found.ratio == pytest.approx(1.5)
-
-
-def test_the_quartiles_are_those_of_the_turns() -> None:
-    found = compared([(1, 1 + turn / 100) for turn in range(1, 100)])
-    assert found.quartiles == pytest.approx((1.25, 1.5, 1.75))
 
 
 def test_ours_logs_as_in_production_and_is_not_seen(capsys: pytest.CaptureFixture[str]) -> None:
