@@ -132,7 +132,6 @@ GRANTS: Mapping[str, Grants] = {
         },
         queues={"passes": RECEIVE},
         opens_pass_keys=True,
-        makes_pass_keys=True,
     ),
     "pass_entries": Grants(
         tables={

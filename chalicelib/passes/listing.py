@@ -38,13 +38,13 @@ def publish() -> None:
         ring = keys.kept_up()
     except Exception as error:
         failure, ring = error, keys.standing()
-    _publish_list(ring)
+    publish_list(ring)
     _publish_time(ring)
     if failure is not None:
         raise failure
 
 
-def _publish_list(ring: Ring) -> None:
+def publish_list(ring: Ring) -> None:
     """Sign the list if it says something else than the one before, or if that one is old or by a key that is gone.
 
     Its date is later than that of the one before, by which readers tell the newer one, and never ahead of the clock,

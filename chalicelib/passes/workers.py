@@ -67,11 +67,16 @@ FOLLOWERS: Final[Mapping[str, Callable[[Event], None]]] = {
 
 @consumer.queue(workers, "passes", batch_size=10)
 def pass_events(messages: Sequence[Message]) -> None:
-    """Something happened that passes follow, or that the list must say: do it, and publish the list once."""
+    """Something happened that passes follow, or that the list must say: do it, and publish the list once.
+
+    Keys are none of its business: it signs with those that there are.
+    """
+    from chalicelib.passes import keys, listing  # noqa: PLC0415 - load what signs
+
     for message in messages:
         event = events.decode(message.body)
         FOLLOWERS[event.type](event)
-    _publish()
+    listing.publish_list(keys.standing())
 
 
 @consumer.queue(workers, "entries", batch_size=10)
@@ -86,7 +91,9 @@ def pass_entries(messages: Sequence[Message]) -> None:
 @consumer.schedule(workers, "rate(1 minute)")
 def publish_passes() -> None:
     """Every minute: the keys, the list and the time."""
-    _publish()
+    from chalicelib.passes import listing  # noqa: PLC0415 - loads what signs
+
+    listing.publish()
 
 
 @consumer.schedule(workers, "rate(1 hour)")
@@ -95,9 +102,3 @@ def pair_entries() -> None:
     from chalicelib.passes import pairing  # noqa: PLC0415
 
     pairing.raise_waiting()
-
-
-def _publish() -> None:
-    from chalicelib.passes import listing  # noqa: PLC0415
-
-    listing.publish()

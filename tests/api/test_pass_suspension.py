@@ -15,6 +15,7 @@ from tests.support import rights
 from tests.support.alerts import Desk, raised
 from tests.support.api import Api
 from tests.support.clock import FakeClock
+from tests.support.cloud import start_cold
 from tests.support.events import deliver
 from tests.support.factories import HeldHandset
 from tests.support.fleet import HERE, OURS, THERE, NewHandset
@@ -84,6 +85,13 @@ class TestByStaff:
 
         assert status(api, bearer) is Status.VALID
         assert said(bearer) == ["issued", "lifted", "suspended"]
+
+    def test_the_list_is_signed_by_a_process_that_has_just_begun(self, api: Api, bearer: HeldHandset) -> None:
+        suspend(api, bearer)
+        start_cold()
+        follow()
+
+        assert status(api, bearer) is Status.SUSPENDED
 
     def test_said_twice_it_is_one_suspension(self, api: Api, bearer: HeldHandset) -> None:
         suspend(api, bearer)

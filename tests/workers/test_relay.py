@@ -15,6 +15,7 @@ from chalicelib.connectors.relay.workers import relay
 from chalicelib.core import aws as clients
 from chalicelib.core import events
 from chalicelib.core.events import Event
+from tests.support.clock import FakeClock
 from tests.support.cloud import Cloud
 from tests.support.events import an_item_event, invoke, sequence_number, stream_event
 from tests.support.factories import ITEM, an_item
@@ -60,12 +61,40 @@ def test_each_consumer_gets_what_it_takes(aws: Cloud) -> None:
     unheard_of = an_item_event("facteo.item.photographed")
     plan = an_item_event("facteo.plan.changed", subject="plan/75015A")
     other = an_item_event("facteo.device.event-refused", subject="device/d1")
+    suspended = an_item_event("facteo.pass.suspended", subject="device/d1")
+    shown = an_item_event("facteo.pass.used", subject="pass/00000000000000c1")
 
-    assert relayed(scan, redirected, unheard_of, plan, other) == []
+    assert relayed(scan, redirected, unheard_of, plan, other, suspended, shown) == []
 
     assert ids_in(aws, "tracking") == sorted([scan.id, redirected.id])
     assert ids_in(aws, "sorting") == sorted([scan.id, redirected.id, plan.id])
     assert ids_in(aws, "judging") == [redirected.id]
+    assert ids_in(aws, "passes") == [suspended.id]
+    assert ids_in(aws, "entries") == [shown.id]
+
+
+@pytest.mark.parametrize(
+    ("event_type", "changes", "taken"),
+    [
+        ("facteo.alert.duress", {"flags": "duress"}, True),
+        ("facteo.alert.raised", {"flags": "late duress"}, True),
+        ("facteo.alert.raised", {"flags": "late"}, False),
+        ("facteo.alert.closed", {}, True),
+        ("facteo.alert.seen", {"flags": "duress"}, False),
+        ("facteo.duty.changed", {"data": {"day": "2026-11-23"}}, True),
+        ("facteo.duty.assigned", {"data": {"day": "2026-11-24"}}, False),
+        ("facteo.device.retired", {}, True),
+        ("facteo.pass.issued", {}, False),
+    ],
+)
+def test_passes_get_what_makes_a_difference_to_one(
+    aws: Cloud, clock: FakeClock, event_type: str, changes: dict[str, Any], taken: bool
+) -> None:
+    event = an_item_event(event_type, subject="device/d1", **changes)
+
+    assert relayed(event) == []
+
+    assert ids_in(aws, "passes") == [event.id] * taken
 
 
 SIGNED, UNSIGNED = an_item("9V"), an_item("9L")

@@ -74,6 +74,16 @@ def refuse(bad: Event, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestSweeper:
+    def test_what_a_pass_follows_and_what_a_door_says_is_swept_too(self, aws: Cloud, clock: FakeClock) -> None:
+        suspended, shown = recorded(
+            an_item_event("facteo.pass.suspended", subject="device/d1"),
+            an_item_event("facteo.pass.used", subject="pass/00000000000000c1"),
+        )
+        clock.advance(minutes=15)
+        run_sweeper()
+
+        assert (queued(aws, "passes"), queued(aws, "entries")) == ([suspended.id], [shown.id])
+
     @pytest.mark.parametrize("consumer", CONSUMERS)
     def test_after_25_hours_without_a_relay_every_consumer_gets_every_event(
         self, day: list[Event], aws: Cloud, consumer: str

@@ -211,6 +211,7 @@ class TestNews:
         on_shift.clock.advance(minutes=1)
         assert on_shift.bridge.api.as_staff("dispatcher").put(path, {"reason": "loss"}).status == 200
         follow()
+        publish()
         assert on_shift.badge.news() == ["time", "status-list"]
         assert visit(door, on_shift.wallet).opened, "the news comes after the decision"
         assert visit(door, on_shift.wallet).refusal == "suspended"
