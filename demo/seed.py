@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
@@ -28,6 +29,19 @@ DUTY_DAYS = 31
 ITEM = "9V00000100014"
 """An item that lies on the round of C1001 from the start."""
 
+_SCHEDULED = {
+    "version": "0",
+    "id": "0",
+    "detail-type": "Scheduled Event",
+    "source": "demo.seed",
+    "account": "000000000000",
+    "time": "2026-11-27T00:00:00Z",
+    "region": "eu-west-3",
+    "resources": [],
+    "detail": {},
+}
+"""What a schedule tells its function, which looks at nothing of it."""
+
 _WAIT_SECONDS = 120
 _LOOK_EVERY_SECONDS = 0.5
 
@@ -37,7 +51,8 @@ ResultT = TypeVar("ResultT")
 def seed(running: Run) -> None:
     """Load what is not there yet: users, people and places, the sorting plan, an item, duties from today on.
 
-    The zone also gets a policy that says whom an SOS calls, and each round the sector whose doors its passes open.
+    The zone also gets a policy that says whom an SOS calls, and each round the sector whose doors its passes open. What
+    readers go by is published each minute: here at once, so that nobody has to wait for the first one.
     """
     staff.make_users(running)
     today = datetime.now(ZoneInfo("Europe/Paris")).date()
@@ -51,6 +66,7 @@ def seed(running: Run) -> None:
             wait_for_import(running, kind, name)
     alerts.seed_policy(running)
     _seed_perimeters(running)
+    _publish_passes(running)
 
 
 def drop(running: Run, kind: str, name: str, content: bytes) -> None:
@@ -111,6 +127,13 @@ def _seed_perimeters(running: Run) -> None:
         path = f"/v1/pass-perimeters/{depot}/{route}"
         if staff.find(running, path, bearer=bearer) is None:
             staff.call(running, "PUT", path, {"service": 1, "sector": sector}, bearer=bearer)
+
+
+def _publish_passes(running: Run) -> None:
+    client = session().client("lambda", endpoint_url=running.endpoint)
+    answer = client.invoke(FunctionName="facteo-local-publish_passes", Payload=json.dumps(_SCHEDULED).encode())
+    if "FunctionError" in answer:
+        raise RuntimeError(answer["Payload"].read().decode())
 
 
 def _is_there(running: Run, key: str) -> bool:
