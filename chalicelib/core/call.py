@@ -26,6 +26,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     correlation_id: str
 
+    def has(self, etag: str) -> bool:
+        """Whether the caller has that answer already: `If-None-Match` names it (RFC 9110, section 13.1.2)."""
+        return etag in map(str.strip, self.headers.get("if-none-match", "").split(","))
+
 
 def from_request(request: Any, path_parameters: Mapping[str, str], correlation_id: str) -> Call:
     """The call that Chalice's request describes. Raises RequestInvalid for a repeated query parameter."""

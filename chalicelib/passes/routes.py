@@ -12,6 +12,7 @@ from chalicelib.core.callers import StaffMember
 from chalicelib.core.endpoint import Answer, endpoint
 from chalicelib.core.errors import ChangedMeanwhile, DeviceBlocked, NotFound
 from chalicelib.core.schemas import Schema
+from chalicelib.fleet.schemas import DeviceId
 from chalicelib.passes import (
     buildings,
     entries,
@@ -42,7 +43,7 @@ from chalicelib.passes.registry_schemas import (
     SaveReader,
 )
 from chalicelib.passes.schemas import PassTold
-from chalicelib.passes.staff_schemas import DeviceId, DevicePass, GrantHelp, Perimeter, StatePerimeter, SuspendPass
+from chalicelib.passes.staff_schemas import DevicePass, GrantHelp, Perimeter, StatePerimeter, SuspendPass
 from chalicelib.passes.suspending import AlertOfAnother
 from chalicelib.people.ids import DepotId, RouteId
 
@@ -211,7 +212,8 @@ def lift(device: DeviceId, who: StaffMember, call: Call) -> DevicePass:
     routes,
     "PUT /v1/passes/{device}/help",
     allow=staff("dispatcher"),
-    problems=[NotFound, NoLastDoor, PassIsSuspended, DeviceBlocked, ChangedMeanwhile],
+    problems=[NotFound, NoLastDoor, AssuranceTooLow, PassIsSuspended, DeviceBlocked, ChangedMeanwhile],
+    settings=PassSettings,
 )
 def help_colleague(device: DeviceId, request: GrantHelp, who: StaffMember, call: Call) -> DevicePass:
     """Give a handset a pass that opens, once and within the hour, the last door of a carrier who calls for help."""
@@ -250,6 +252,6 @@ def _published(name: str, kind: type[Schema], call: Call) -> Answer:
 def _tagged(body: Any, etag: str, call: Call) -> Answer:
     """304 if `If-None-Match` names what would come."""
     headers = {"ETag": etag}
-    if etag in map(str.strip, call.headers.get("if-none-match", "").split(",")):
+    if call.has(etag):
         return Answer(status=304, headers=headers)
     return Answer(body=body, headers=headers)

@@ -8,14 +8,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from chalicelib.core.ids import UUID7_PATTERN
+from chalicelib.alerts.schemas import AlertId
 from chalicelib.core.schemas import Schema
 from chalicelib.passes.registry_schemas import BuildingId, Sector
 from chalicelib.passes.schemas import Reason, Service, Suspension
 from chalicelib.people.ids import DepotId, RouteId
-
-DeviceId = Annotated[str, Meta(pattern=UUID7_PATTERN)]
-AlertId = Annotated[str, Meta(pattern=UUID7_PATTERN)]
 
 
 class StaffReason(enum.StrEnum):

@@ -58,7 +58,7 @@ def file(name: File, call: Call) -> Answer:
     """A script or style that the pages need. 304 if `If-None-Match` names what would come."""
     etag = service.etag_of(name)
     headers = {"ETag": etag}
-    if etag in map(str.strip, call.headers.get("if-none-match", "").split(",")):
+    if call.has(etag):
         return Answer(status=304, headers=headers)
     text, media = service.file(name)
     return Answer(body=text, media=media, headers=headers)

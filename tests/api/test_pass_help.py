@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.core import settings
 from chalicelib.passes.status_list import SLOTS
 from handset.passes import Wallet
 from reader import tokens
@@ -164,6 +165,14 @@ class TestNotGiven:
     def test_where_the_manager_lets_no_help_in(self, post: Api, helper: HeldHandset, alert: str) -> None:
         registered(post, BUILDING, services={"1": [ALWAYS]})
         assert give(post, helper, alert).problem == "no-last-door"
+        assert holder(helper).help is None
+
+    def test_to_a_handset_whose_key_is_not_kept_as_policy_asks(
+        self, post: Api, helper: HeldHandset, alert: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("FACTEO_PASS_ASSURANCE", "tee")
+        settings.load.cache_clear()
+        assert give(post, helper, alert).problem == "assurance-too-low"
         assert holder(helper).help is None
 
     def test_to_a_handset_that_is_suspended(self, post: Api, helper: HeldHandset, alert: str) -> None:

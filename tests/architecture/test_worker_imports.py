@@ -73,7 +73,16 @@ BUDGETS: Mapping[str, Budget] = {
     "chalicelib.passes.entry": Budget(
         frozenset({"_cbor2", "cbor2", "cryptography", "http_message_signatures", "http_sf"}),
         frozenset(
-            {"alerts", "fleet.attestation", "fleet.lookup", "fleet.tables", "passes", "people.statements", *_PEOPLE}
+            {
+                "alerts",
+                "fleet.attestation",
+                "fleet.lookup",
+                "fleet.schemas",
+                "fleet.tables",
+                "passes",
+                "people.statements",
+                *_PEOPLE,
+            }
         ),
     ),
     "chalicelib.passes.workers": Budget(
