@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
-from chalicelib.core.clock import PARIS
 from chalicelib.passes.entry_schemas import EntryKept, Halves
 from chalicelib.passes.receipts import OPENED
 from chalicelib.passes.registry_schemas import Hours
@@ -80,12 +79,7 @@ def _outside_hours(halves: Halves, services: Services | None) -> bool:
     if services is None or halves.receipt is None or not has_opened(halves):
         return False
     at = halves.receipt.at
-    return not any(_holds(hours, at) for admitted in services.values() for hours in admitted)
-
-
-def _holds(hours: Hours, moment: datetime) -> bool:
-    local = moment.astimezone(PARIS)
-    return str(local.isoweekday()) in hours.days and hours.since <= f"{local:%H:%M}" < hours.to
+    return not any(hours.holds(at) for admitted in services.values() for hours in admitted)
 
 
 _CHECKS: Final[Mapping[str, Callable[[Halves, Services | None], bool]]] = {

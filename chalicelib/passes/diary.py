@@ -58,8 +58,11 @@ def save(work: UnitOfWork, kept: Kept, after: Halves) -> None:
         revision=kept.revision + 1,
         expires_at=_forgotten_at(kept.key),
     )
-    unchanged = PassesRow.revision == kept.revision if kept.revision else PassesRow.pk.does_not_exist()
-    work.put(row, when=unchanged, otherwise=ChangedMeanwhile("The entry's other half came at the same time."))
+    work.put(
+        row,
+        when=PassesRow.is_still(kept.revision),
+        otherwise=ChangedMeanwhile("The entry's other half came at the same time."),
+    )
 
 
 def write(work: UnitOfWork, kept: Kept, after: Halves) -> None:

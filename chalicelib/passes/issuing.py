@@ -222,7 +222,7 @@ def _expired(row: object, now: datetime) -> bool:
 def _take_slot(work: UnitOfWork, held: Held) -> None:
     """Nobody else gets the place until no reader takes the pass any more."""
     row = PassesRow(store.key_of_slot(held.slot), expires_at=rules.over_at(held))
-    free = PassesRow.pk.does_not_exist() | (PassesRow.expires_at <= clock.now())
+    free = PassesRow.is_none() | (PassesRow.expires_at <= clock.now())
     work.put(row, when=free, otherwise=ChangedMeanwhile("Another pass took the same place; ask again."))
 
 

@@ -186,10 +186,11 @@ def forget() -> None:
 
 def _save(work: UnitOfWork, row: PassesRow | None, ring: Ring) -> None:
     revision = int(row.revision) if row else 0
-    unchanged = PassesRow.revision == revision if row else PassesRow.pk.does_not_exist()
     meanwhile = ChangedMeanwhile("The keys of passes changed at the same time.")
     content = msgspec.json.encode(ring).decode()
-    work.put(PassesRow(RING, content=content, revision=revision + 1), when=unchanged, otherwise=meanwhile)
+    work.put(
+        PassesRow(RING, content=content, revision=revision + 1), when=PassesRow.is_still(revision), otherwise=meanwhile
+    )
 
 
 def _publish(work: UnitOfWork, ring: Ring, now: datetime) -> None:

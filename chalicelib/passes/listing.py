@@ -83,7 +83,7 @@ def _publish_time(ring: Ring) -> None:
 
 def _put_later(row: PassesRow) -> None:
     """Publish it unless something of the same second or later is. Its revision is its date."""
-    is_later = PassesRow.pk.does_not_exist() | (PassesRow.revision < row.revision)
+    is_later = PassesRow.is_none() | (PassesRow.revision < row.revision)
     with suppress(ChangedMeanwhile), transaction() as work:
         work.put(row, when=is_later, otherwise=ChangedMeanwhile("Somebody published a later one."))
 

@@ -51,7 +51,6 @@ def _state(perimeter: Perimeter, actor: str, correlation_id: str) -> None:
         return
     revision = int(known.revision) if known else 0
     row = PassesRow(key, content=msgspec.json.encode(perimeter).decode(), revision=revision + 1)
-    unchanged = PassesRow.revision == revision if known else PassesRow.is_none()
     told = PerimeterStated(service=perimeter.service, sector=perimeter.sector or "", buildings=perimeter.buildings)
     event = events.make(
         "facteo.pass-perimeter.stated",
@@ -62,5 +61,9 @@ def _state(perimeter: Perimeter, actor: str, correlation_id: str) -> None:
         place=f"depot/{perimeter.depot}",
     )
     with transaction() as work:
-        work.put(row, when=unchanged, otherwise=ChangedMeanwhile("It was stated at the same time; read it again."))
+        work.put(
+            row,
+            when=PassesRow.is_still(revision),
+            otherwise=ChangedMeanwhile("It was stated at the same time; read it again."),
+        )
         work.append(event)

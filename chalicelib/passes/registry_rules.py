@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from chalicelib.core.clock import PARIS
 from chalicelib.passes.registry_schemas import BuildingDetails, Hours
 
 
 def admits(building: BuildingDetails, service: int, moment: datetime) -> bool:
-    """Whether a building's manager lets a service in at a moment, by the clock of Paris: as its readers decide."""
-    local = moment.astimezone(PARIS)
-    day, hour = str(local.isoweekday()), f"{local:%H:%M}"
-    return any(day in hours.days and hours.since <= hour < hours.to for hours in _hours_of(building, service))
+    """Whether a building's manager lets a service in at a moment."""
+    return any(hours.holds(moment) for hours in _hours_of(building, service))
 
 
 def fault_of(building: BuildingDetails) -> str | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta, field
 
+from chalicelib.core.clock import PARIS
 from chalicelib.core.ids import UUID7_PATTERN
 from chalicelib.core.schemas import END, Schema
 from chalicelib.passes.legal_bases import LegalBasis
@@ -25,6 +27,11 @@ class Hours(Schema, frozen=True):
     days: Annotated[str, Meta(pattern=r"^1?2?3?4?5?6?7?" + END, min_length=1)]
     since: Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]" + END)] = field(name="from")
     to: Annotated[str, Meta(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)" + END)]
+
+    def holds(self, moment: datetime) -> bool:
+        """Whether a moment lies in them, by the clock of Paris: as readers decide."""
+        local = moment.astimezone(PARIS)
+        return str(local.isoweekday()) in self.days and self.since <= f"{local:%H:%M}" < self.to
 
 
 Admitted = dict[ServiceNumber, Annotated[tuple[Hours, ...], Meta(min_length=1, max_length=20)]]

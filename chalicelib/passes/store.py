@@ -82,8 +82,7 @@ def save(work: UnitOfWork, before: Kept, after: Holder) -> None:
     """Write what a handset holds. The work is refused if that changed since it was read."""
     row = PassesRow(key_of(before.device), content=_json(after), revision=before.revision + 1)
     meanwhile = ChangedMeanwhile("The handset's pass changed at the same time; ask again.")
-    unchanged = PassesRow.revision == before.revision if before.revision else PassesRow.pk.does_not_exist()
-    work.put(row, when=unchanged, otherwise=meanwhile)
+    work.put(row, when=PassesRow.is_still(before.revision), otherwise=meanwhile)
 
 
 def mark(work: UnitOfWork, held: Held, status: Status, now: datetime) -> None:

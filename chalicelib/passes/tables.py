@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import msgspec
 from pynamodb.attributes import NumberAttribute, TTLAttribute, UnicodeAttribute
+from pynamodb.expressions.condition import Condition
 
 from chalicelib.core.schemas import Schema
 from chalicelib.core.table import Table
@@ -30,6 +31,11 @@ class PassesRow(Table):
     content = UnicodeAttribute(default="{}")
     revision = NumberAttribute(default=1)
     expires_at = TTLAttribute(null=True)
+
+    @classmethod
+    def is_still(cls, revision: int) -> Condition:
+        """That the row is of this revision, as it was read; of 0, that there is none."""
+        return cls.revision == revision if revision else cls.is_none()
 
     def holds(self, kind: type[RecordT]) -> RecordT:
         """The record of this row."""

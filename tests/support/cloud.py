@@ -18,24 +18,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from moto.kms.utils import ECDSAPrivateKey
 
+from bench.stage import QUEUES
 from chalicelib.alerts import zones
 from chalicelib.core import aws, keyring, oidc, settings, signing, table
 from chalicelib.core.table import Table
 from chalicelib.passes import keys as pass_keys
 from tests.support import shortcuts, stored, transactions
 
-QUEUES = (
-    "inbox",
-    "slices",
-    "tracking",
-    "sorting",
-    "judging",
-    "passes",
-    "entries",
-    "pages",
-    "alert-timers",
-    "alert-texts",
-)
 BUCKET = "facteo-test-inbox"
 
 
