@@ -1,7 +1,7 @@
 """Composition only: one Chalice application and the features' blueprints.
 
-Workers are functions of their own, of whose modules Lambda imports each alone, and alerts and passes have API functions
-of their own (their `entry`; see `infra/apart.py`). Their blueprints are here for whoever makes the template; on
+Workers are functions of their own, of whose modules Lambda imports each alone, and alerts, fleet and passes have API
+functions of their own (their `entry`; see `infra/apart.py`). Their blueprints are here for whoever makes the template; on
 Lambda this module is that of the API function of all other paths, which need not load them.
 """
 
@@ -14,7 +14,6 @@ from chalice.app import Chalice
 from chalicelib.attention.routes import routes as attention_routes
 from chalicelib.connectors.importer.routes import routes as importer_routes
 from chalicelib.core.endpoint import SERVED_ELSEWHERE
-from chalicelib.fleet.routes import routes as fleet_routes
 from chalicelib.items.routes import routes as items_routes
 from chalicelib.people.routes import routes as people_routes
 from chalicelib.proxies.routes import routes as proxies_routes
@@ -26,7 +25,6 @@ from chalicelib.sync.routes import routes as sync_routes
 
 ROUTES = (
     people_routes,
-    fleet_routes,
     importer_routes,
     items_routes,
     proxies_routes,
@@ -43,7 +41,7 @@ for blueprint in ROUTES:
     app.register_blueprint(blueprint)
 
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-    SERVED_ELSEWHERE.extend(("chalicelib.alerts.routes", "chalicelib.passes.routes"))
+    SERVED_ELSEWHERE.extend(("chalicelib.alerts.routes", "chalicelib.fleet.all_routes", "chalicelib.passes.routes"))
 else:
     from chalicelib.alerts.routes import routes as alerts_routes
     from chalicelib.alerts.workers import workers as alerts_workers
@@ -51,6 +49,8 @@ else:
     from chalicelib.connectors.relay.workers import workers as relay_workers
     from chalicelib.connectors.tracking.workers import workers as tracking_workers
     from chalicelib.erasure.workers import workers as erasure_workers
+    from chalicelib.fleet.all_routes import ROUTES as FLEET_ROUTES
+    from chalicelib.fleet.workers import workers as fleet_workers
     from chalicelib.judging.workers import workers as judging_workers
     from chalicelib.passes.routes import routes as passes_routes
     from chalicelib.passes.workers import workers as passes_workers
@@ -59,6 +59,8 @@ else:
     for blueprint in (
         alerts_routes,
         alerts_workers,
+        *FLEET_ROUTES,
+        fleet_workers,
         passes_routes,
         passes_workers,
         relay_workers,

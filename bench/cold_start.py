@@ -39,6 +39,7 @@ MODULES: Mapping[str, str] = {
     "pass_entries": "chalicelib.passes.workers",
     "publish_passes": "chalicelib.passes.workers",
     "pair_entries": "chalicelib.passes.workers",
+    "settle_fleet": "chalicelib.fleet.workers",
     "erase": "chalicelib.erasure.workers",
 }
 """Function → the module that Lambda imports for it."""
@@ -50,7 +51,7 @@ RARE: Mapping[str, str] = {
     "judging, first handing over": "chalicelib.judging.workers;chalicelib.signatures.judging",
     "despatch, first file (SFTP)": "chalicelib.connectors.tracking.workers;asyncssh",
     "api_handler, first staff token": "app;joserfc.jwt",
-    "api_handler, first ticket": "app;segno",
+    "fleet_api, first ticket": "chalicelib.fleet.entry;segno",
 }
 """What is loaded at its first use, and by whom."""
 

@@ -97,6 +97,25 @@ APART: Final[tuple[Apart, ...]] = (
         prefixes=("/v1/pass", "/v1/status-lists", "/v1/buildings"),
         limits=Limits(rate=1000, burst=1000),  # 85,000 handsets begin within an hour, and all may ask for lists
     ),
+    Apart(
+        name="fleet_api",
+        logical="FleetAPI",
+        handler="chalicelib.fleet.entry.app",
+        prefixes=(
+            "/v1/enrolment",
+            "/v1/devices",
+            "/v1/commands",
+            "/v1/warrants",
+            "/v1/approver",
+            "/v1/breaker",
+            "/v1/loss",
+            "/v1/check-ins",
+            "/v1/lease",
+            "/v1/polic",
+            "/v1/fleet",
+        ),
+        limits=Limits(rate=1000, burst=1000),  # a check-in each 15 minutes is 94 in a second
+    ),
 )
 
 OTHERS: Final = Limits(rate=2000, burst=1000)

@@ -77,7 +77,6 @@ GRANTS: Mapping[str, Grants] = {
             "keyring": (GET, BATCH_GET, PUT),
             "access": (GET, BATCH_GET, PUT, UPDATE),
             "people": (GET, BATCH_GET, QUERY, PUT, UPDATE),
-            "fleet": (GET, BATCH_GET, QUERY, PUT, UPDATE),
             "rounds": (GET, QUERY, PUT),
             "imports": (GET, QUERY),
             "items": (BATCH_GET,),
@@ -87,10 +86,9 @@ GRANTS: Mapping[str, Grants] = {
             "attention": (GET, QUERY, DELETE),
             "passes": (GET,),
         },
-        indexes=("fleet/by-group", "imports/by-month", "people/by-group", "rounds/by-route"),
+        indexes=("imports/by-month", "people/by-group", "rounds/by-route"),
         seals=True,
         opens=True,
-        signs=True,
     ),
     "alerts_api": Grants(
         tables={
@@ -120,6 +118,35 @@ GRANTS: Mapping[str, Grants] = {
         },
         opens=True,
         opens_pass_keys=True,
+    ),
+    "fleet_api": Grants(
+        tables={
+            "journal": (QUERY, PUT),
+            "event-ids": (BATCH_GET, PUT),
+            "access": (GET, BATCH_GET, PUT, UPDATE),
+            "attention": (PUT,),
+            "check-ins": (BATCH_GET, PUT),
+            "commands": (GET, BATCH_GET, PUT),
+            "fleet": (GET, BATCH_GET, QUERY, PUT, UPDATE),
+            "keyring": (GET, BATCH_GET, PUT, DELETE),
+            "loss-lines": (QUERY, PUT, DELETE),
+            "people": (GET,),
+            "policies": (GET, QUERY, PUT),
+        },
+        indexes=("commands/by-group", "fleet/by-group"),
+        seals=True,
+        opens=True,
+        signs=True,
+    ),
+    "settle_fleet": Grants(
+        tables={
+            **_APPEND,
+            "access": (BATCH_GET, UPDATE),
+            "attention": (PUT,),
+            "commands": (GET, BATCH_GET, PUT),
+            "keyring": (DELETE,),
+        },
+        indexes=("commands/by-due",),
     ),
     "pass_events": Grants(
         tables={

@@ -29,7 +29,7 @@ class AlertIdTaken(Conflict):
     title = "The id belongs to another handset's alert"
 
 
-def beside(call: Call) -> list[Place]:
+def beside(call: Call, _: str) -> list[Place]:
     """The alert itself, which may be there already: read with what lets the handset in."""
     return [(AlertsRow, store.key_of(call.path_parameters["alert"]))]
 

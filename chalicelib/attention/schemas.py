@@ -20,6 +20,7 @@ class Kind(enum.StrEnum):
     PROOF = "proof"
     REDIRECTION = "redirection"
     ENTRY = "entry"
+    DEVICE = "device"
 
 
 class Entry(Schema, frozen=True):

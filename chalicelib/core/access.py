@@ -64,7 +64,8 @@ class AccessRow(Table):
     """What lets a handset in: its key, its enrolment generation, its state, and how far its events have come.
 
     Events `1..acknowledged_through` have been taken, and those in `beyond`: ranges `from-to` separated by spaces.
-    `revision` changes with each write, so that two writers at once are noticed.
+    `revision` changes with each write but that of `commands_waiting`, so that two writers at once are noticed.
+    `assurance` says how well its key is kept.
     """
 
     table = "access"
@@ -82,6 +83,7 @@ class AccessRow(Table):
     beyond = UnicodeAttribute(default="")
     commands_waiting = NumberAttribute(default=0)
     revision = NumberAttribute(default=0)
+    assurance = UnicodeAttribute(default="none")
 
 
 class Handset(Principal, frozen=True, kw_only=True):
@@ -137,15 +139,16 @@ class handset(msgspec.Struct, frozen=True, kw_only=True):  # noqa: N801 - reads 
     `any_clock`: whenever it was signed. A request that was caught can then be sent again at any time: only where
     refusing somebody whose clock is wrong is worse than that.
 
-    `beside` names the rows that the endpoint will need, as far as the call says: they are read together with what lets
-    the handset in, in one DynamoDB call, and told to nobody before its signature is verified.
+    `beside` names the rows that the endpoint will need, by the call and the device that it is said to come from: they
+    are read together with what lets the handset in, in one DynamoDB call, and told to nobody before its signature is
+    verified.
     """
 
     scheme: ClassVar[str] = "handsetSignature"
     settings: ClassVar[type[Settings]] = SignatureSettings
     blocked_too: bool = False
     any_clock: bool = False
-    beside: Callable[[Call], Sequence[Place]] | None = None
+    beside: Callable[[Call, str], Sequence[Place]] | None = None
 
     @property
     def problems(self) -> tuple[type[Problem], ...]:
@@ -160,11 +163,12 @@ class handset(msgspec.Struct, frozen=True, kw_only=True):  # noqa: N801 - reads 
 
     def admit(self, call: Call) -> Handset:
         """One consistent read: what was revoked a moment ago is refused now."""
-        beside = self.beside(call) if self.beside else ()
         found: list[tuple[AccessRow, Rows]] = []
 
         def key_of(device: str) -> PublicKey | None:
-            row, others = _read(device, beside) if ids.is_uuid7(device) else (None, {})
+            if not ids.is_uuid7(device):
+                return None
+            row, others = _read(device, self.beside(call, device) if self.beside else ())
             if row is None:
                 return None
             found.append((row, others))
@@ -267,13 +271,26 @@ def grant(work: UnitOfWork, row: AccessRow, *, replaces: AccessRow | None) -> No
     work.put(row, when=condition, otherwise=ChangedMeanwhile("The device was enrolled at the same time."))
 
 
-def set_state(work: UnitOfWork, row: AccessRow, state: DeviceState) -> None:
-    """Change what a device may do, from its next request on."""
+def set_state(work: UnitOfWork, row: AccessRow, state: DeviceState, *, waiting: int | None = None) -> None:
+    """Change what a device may do, from its next request on, and how many commands wait for it, if that changes."""
+    changes = [AccessRow.state.set(state.value), AccessRow.revision.set(row.revision + 1)]
+    if waiting is not None:
+        changes.append(AccessRow.commands_waiting.set(waiting))
     work.update(
         row,
-        [AccessRow.state.set(state.value), AccessRow.revision.set(row.revision + 1)],
+        changes,
         when=AccessRow.revision == row.revision,
         otherwise=ChangedMeanwhile("The device changed at the same time; read it again."),
+    )
+
+
+def set_waiting(work: UnitOfWork, row: AccessRow, waiting: int) -> None:
+    """Say how many commands wait for a device. A sync of it that is under way is not disturbed."""
+    work.update(
+        row,
+        [AccessRow.commands_waiting.set(waiting)],
+        when=AccessRow.generation == row.generation,
+        otherwise=ChangedMeanwhile("The device was enrolled again at the same time."),
     )
 
 

@@ -185,6 +185,11 @@ def destroy(work: UnitOfWork, subject: str) -> None:
     work.delete(KeyRow(subject), when=over, otherwise=ChangedMeanwhile("The subject's key is another one, or gone."))
 
 
+def revoke(work: UnitOfWork, subject: str) -> None:
+    """Destroy a subject's data key before its last day. There is no way back. Done again, it changes nothing."""
+    work.delete(KeyRow(subject))
+
+
 def forget() -> None:
     """Drop the opened keys that this process holds."""
     _month_key.cache_clear()

@@ -17,8 +17,20 @@ from chalicelib.core.public_keys import PublicKey
 from chalicelib.core.transaction import retried, transaction
 from chalicelib.fleet import attestation, qr, rules
 from chalicelib.fleet.attestation import Assurance, AttestationPolicy, AttestationRefused
+from chalicelib.fleet.commands import boxes, renewing
+from chalicelib.fleet.commands import rules as command_rules
+from chalicelib.fleet.commands.boxes import Held
+from chalicelib.fleet.commands.kinds import Ownership
+from chalicelib.fleet.commands.schemas import Box
 from chalicelib.fleet.google_roots import TRUSTED_ROOTS
-from chalicelib.fleet.rules import AlreadyEnrolled, AttestationInvalid, KeyRefused, TicketUnknown, TicketUsed
+from chalicelib.fleet.rules import (
+    AlreadyEnrolled,
+    AttestationInvalid,
+    HandsetUnderReview,
+    KeyRefused,
+    TicketUnknown,
+    TicketUsed,
+)
 from chalicelib.fleet.schemas import (
     DeviceEnrolled,
     Enrolment,
@@ -27,6 +39,7 @@ from chalicelib.fleet.schemas import (
     Statement,
     Ticket,
     TicketIssued,
+    TicketRequest,
 )
 from chalicelib.fleet.tables import CarrierDeviceRow, DeviceRow, HardwareRow, KeySeenRow, TicketRow
 from chalicelib.people import lookup as people
@@ -56,12 +69,12 @@ class Newcomer(msgspec.Struct, frozen=True):
     correlation_id: str
 
 
-def issue_ticket(carrier: str, *, by: StaffMember, correlation_id: str) -> Ticket:
-    """A ticket that lets one handset enrol for this carrier, at the carrier's present depot, within the hour.
+def issue_ticket(wanted: TicketRequest, *, by: StaffMember, correlation_id: str) -> Ticket:
+    """A ticket that lets one handset enrol for a carrier, at the carrier's present depot, within the hour.
 
     Raises NotFound, or AccessDenied for another depot's carrier.
     """
-    depot = people.carrier(carrier).depot
+    carrier, depot = wanted.carrier, people.carrier(wanted.carrier).depot
     people.require_depot(by, depot)
     ticket, secret = ids.new(), secrets.token_urlsafe(_SECRET_BYTES)
     expires_at = clock.now() + rules.TICKET_VALID_FOR
@@ -78,6 +91,7 @@ def issue_ticket(carrier: str, *, by: StaffMember, correlation_id: str) -> Ticke
         carrier=carrier,
         depot=depot,
         valid_until=expires_at.isoformat(),
+        ownership=wanted.ownership.value,
         expires_at=expires_at + rules.TICKET_KEPT_FOR,
     )
     issued = TicketIssued(carrier=carrier, depot=depot, expires_at=expires_at)
@@ -106,8 +120,8 @@ def enrol(request: EnrolmentRequest, call: Call) -> Enrolment:
     """Enrol a handset: the ticket is used up, and the handset's key signs for it from now on.
 
     The same handset asking again with the same ticket and key gets the same enrolment. Raises TicketUnknown,
-    TicketExpired, TicketUsed, KeyRefused, AlreadyEnrolled, AttestationInvalid, or IdentityRequired if the request is
-    not signed with the key that it brings.
+    TicketExpired, TicketUsed, KeyRefused, AlreadyEnrolled, HandsetUnderReview, AttestationInvalid, or IdentityRequired
+    if the request is not signed with the key that it brings.
     """
     thumbprint = _thumbprint(request.public_key)
     http_signatures.verify(call, lambda key_id: request.public_key if key_id == thumbprint else None)
@@ -131,12 +145,21 @@ def _enrol(request: EnrolmentRequest, thumbprint: str, correlation_id: str) -> E
     assurance = _assurance(request, ticket.challenge)
     newcomer = Newcomer(request, ticket, thumbprint, assurance, correlation_id)
     seen = HardwareRow.find(rules.hardware_key(request.hardware.serial), "hardware")
-    former = AccessRow.find(seen.device) if seen else None
-    if former is not None and former.state != DeviceState.RETIRED:
-        raise AlreadyEnrolled("Have your depot retire its former enrolment first.", device=former.device)
+    former = boxes.load(seen.device) if seen else None
+    _require_over(former)
     row = _device_row(newcomer, former)
     _write(newcomer, row, former)
     return _answer(row)
+
+
+def _require_over(former: Held | None) -> None:
+    """Raise HandsetUnderReview for a handset that was lost and not found, AlreadyEnrolled for one that is enrolled."""
+    if former is None:
+        return
+    if former.box.loss:
+        raise HandsetUnderReview("Somebody must first close its loss case as found.", loss_case=former.box.loss)
+    if former.state is not DeviceState.RETIRED:
+        raise AlreadyEnrolled("Have your depot retire its former enrolment first.", device=former.device)
 
 
 def _ticket(code: str) -> TicketRow:
@@ -174,7 +197,7 @@ def _assurance(request: EnrolmentRequest, challenge: str) -> Assurance:
         raise AttestationInvalid(str(refusal), reason=refusal.reason) from refusal
 
 
-def _device_row(newcomer: Newcomer, former: AccessRow | None) -> DeviceRow:
+def _device_row(newcomer: Newcomer, former: Held | None) -> DeviceRow:
     device = former.device if former else ids.new()
     hardware = rules.HardwareWithoutSerial.of(newcomer.request.hardware)
     return DeviceRow(
@@ -182,7 +205,7 @@ def _device_row(newcomer: Newcomer, former: AccessRow | None) -> DeviceRow:
         "device",
         group=f"depot/{newcomer.ticket.depot}",
         device=device,
-        generation=int(former.generation) + 1 if former else 1,
+        generation=int(former.entry.generation) + 1 if former else 1,
         carrier=newcomer.ticket.carrier,
         depot=newcomer.ticket.depot,
         assurance=newcomer.assurance.value,
@@ -192,13 +215,13 @@ def _device_row(newcomer: Newcomer, former: AccessRow | None) -> DeviceRow:
     )
 
 
-def _write(newcomer: Newcomer, row: DeviceRow, former: AccessRow | None) -> None:
+def _write(newcomer: Newcomer, row: DeviceRow, former: Held | None) -> None:
     """Use up the ticket and let the device in, together or not at all.
 
     The ticket comes first, since the first refusal is the one that is told: a handset that asks twice at once is to
     find its ticket used by itself, rather than its key known.
     """
-    ticket, request = newcomer.ticket, newcomer.request
+    ticket, request, correlation_id = newcomer.ticket, newcomer.request, newcomer.correlation_id
     ticket.used_by, ticket.device = newcomer.thumbprint, row.device
     hardware = HardwareRow(rules.hardware_key(request.hardware.serial), "hardware", device=row.device)
     key = KeySeenRow(f"key/{newcomer.thumbprint}", "key", device=row.device)
@@ -209,6 +232,7 @@ def _write(newcomer: Newcomer, row: DeviceRow, former: AccessRow | None) -> None
         key=msgspec.json.encode(request.public_key).decode(),
         carrier=row.carrier,
         depot=row.depot,
+        assurance=row.assurance,
     )
     with transaction() as work:
         work.put(ticket, when=TicketRow.used_by.does_not_exist())
@@ -216,8 +240,22 @@ def _write(newcomer: Newcomer, row: DeviceRow, former: AccessRow | None) -> None
         work.put(hardware, when=HardwareRow.pk.does_not_exist() | (HardwareRow.device == row.device))
         work.put(row)
         work.put(CarrierDeviceRow(f"carrier/{row.carrier}", f"device/{row.device}", device=row.device))
-        access.grant(work, entry, replaces=former)
+        access.grant(work, entry, replaces=former.entry if former else None)
+        renewing.renew(work, former, _box(newcomer, row), by=f"carrier/{row.carrier}", correlation_id=correlation_id)
         work.append(_enrolled(newcomer, row))
+
+
+def _box(newcomer: Newcomer, row: DeviceRow) -> Box:
+    hardware = newcomer.request.hardware
+    return Box(
+        device=row.device,
+        generation=int(row.generation),
+        carrier=row.carrier,
+        depot=row.depot,
+        ownership=Ownership(newcomer.ticket.ownership),
+        android=command_rules.android_of(hardware.os_version),
+        capabilities=hardware.capabilities,
+    )
 
 
 def _enrolled(newcomer: Newcomer, row: DeviceRow) -> events.Event:

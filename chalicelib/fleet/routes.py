@@ -14,6 +14,7 @@ from chalicelib.fleet.enrolment import EnrolmentSettings
 from chalicelib.fleet.rules import (
     AlreadyEnrolled,
     AttestationInvalid,
+    HandsetUnderReview,
     KeyRefused,
     TicketExpired,
     TicketUnknown,
@@ -44,7 +45,7 @@ routes = Blueprint(__name__)
 )
 def issue_ticket(request: TicketRequest, who: StaffMember, call: Call) -> Ticket:
     """A one-time ticket for a carrier's handset, with its QR code."""
-    return enrolment.issue_ticket(request.carrier, by=who, correlation_id=call.correlation_id)
+    return enrolment.issue_ticket(request, by=who, correlation_id=call.correlation_id)
 
 
 @endpoint(
@@ -59,6 +60,7 @@ def issue_ticket(request: TicketRequest, who: StaffMember, call: Call) -> Ticket
         TicketUsed,
         KeyRefused,
         AlreadyEnrolled,
+        HandsetUnderReview,
         AttestationInvalid,
         ChangedMeanwhile,
     ],

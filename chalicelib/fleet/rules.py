@@ -48,6 +48,11 @@ class AlreadyEnrolled(Problem):
     title = "This handset is enrolled already"
 
 
+class HandsetUnderReview(Problem):
+    status = 409
+    title = "This handset was reported lost"
+
+
 class AttestationInvalid(Problem):
     status = 422
     title = "The key's attestation is refused"

@@ -12,6 +12,8 @@ from chalicelib.core.ids import UUID7_PATTERN
 from chalicelib.core.public_keys import PublicKey
 from chalicelib.core.schemas import Schema
 from chalicelib.fleet.attestation import Assurance
+from chalicelib.fleet.commands.kinds import Capability, Ownership
+from chalicelib.fleet.guards.schemas import Approved
 from chalicelib.people.ids import CarrierId, DepotId
 
 DeviceId = Annotated[str, Meta(pattern=UUID7_PATTERN)]
@@ -21,9 +23,10 @@ Certificate = Annotated[bytes, Meta(max_length=8192)]
 
 
 class TicketRequest(Schema, frozen=True):
-    """Whose handset is to be enrolled. The depot is the carrier's."""
+    """Whose handset is to be enrolled, and whether it is the company's or their own. The depot is the carrier's."""
 
     carrier: CarrierId
+    ownership: Ownership = Ownership.COMPANY
 
 
 class QRCode(Schema, frozen=True):
@@ -53,13 +56,16 @@ class Ticket(Schema, frozen=True):
 
 
 class Hardware(Schema, frozen=True):
-    """What the handset says of itself. Of the serial number only a hash is kept."""
+    """What the handset says of itself. Of the serial number only a hash is kept. `capabilities` are what it can be told
+    to do; one that says nothing of them is taken to have all, and may answer that it has not.
+    """
 
     serial: Serial
     manufacturer: Text
     model: Text
     os_version: Text
     app_version: Text
+    capabilities: tuple[Capability, ...] | None = None
 
 
 class EnrolmentRequest(Schema, frozen=True):
@@ -99,7 +105,10 @@ class Statement(Schema, frozen=True):
 
 
 class Enrolment(Schema, frozen=True):
-    """The answer to an enrolment. `statement` is a Statement as compact JWS, signed by one of `server_keys`."""
+    """The answer to an enrolment. `statement` is a Statement as compact JWS, signed by one of `server_keys`.
+
+    `approvers` is the set by which the handset judges warrants from now on, if there is one.
+    """
 
     device: str
     generation: int
@@ -108,6 +117,7 @@ class Enrolment(Schema, frozen=True):
     policy: Policy
     server_keys: tuple[dict[str, str], ...]
     statement: str
+    approvers: Approved | None = None
 
 
 class Device(Schema, frozen=True):

@@ -7,13 +7,14 @@ from datetime import datetime
 
 import msgspec
 
-from chalicelib.core import access, events
+from chalicelib.core import events
 from chalicelib.core.access import AccessRow, DeviceState
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.errors import ChangedMeanwhile, NotFound, RequestInvalid
 from chalicelib.core.transaction import retried, transaction
 from chalicelib.fleet import rules, tables
 from chalicelib.fleet.attestation import Assurance
+from chalicelib.fleet.commands import boxes, requesting
 from chalicelib.fleet.schemas import Device, DeviceRetired, Devices, DeviceSearch
 from chalicelib.fleet.tables import CarrierDeviceRow, DeviceRow, HardwareRow, Known
 from chalicelib.people import lookup as people
@@ -58,6 +59,7 @@ def _retire(device: str, reason: str, by: StaffMember, correlation_id: str) -> D
     row, entry = _known(device, by)
     if entry.state == DeviceState.RETIRED:
         return _shown(row, entry)
+    before = boxes.load(device)
     event = events.make(
         "facteo.device.retired",
         f"device/{device}",
@@ -67,7 +69,8 @@ def _retire(device: str, reason: str, by: StaffMember, correlation_id: str) -> D
         place=f"depot/{row.depot}",
     )
     with transaction() as work:
-        access.set_state(work, entry, DeviceState.RETIRED)
+        box = requesting.end_all(work, before.box, by=by.actor, correlation_id=correlation_id)
+        boxes.save(work, before, box, retired=True)
         work.update(
             row,
             [DeviceRow.retired_for.set(reason)],

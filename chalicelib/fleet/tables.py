@@ -1,16 +1,25 @@
-"""The rows of the fleet: tickets, devices, and what says that a key or a piece of hardware was seen before."""
+"""The rows of the fleet.
+
+`fleet`: tickets, devices, and what says that a key or a piece of hardware was seen before. `commands`: what is ordered
+of handsets, by whose leave, and losses. `loss-lines`, `policies` and `check-ins` say themselves what they hold.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+import msgspec
 from pynamodb.attributes import NumberAttribute, TTLAttribute, UnicodeAttribute
-from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
+from pynamodb.expressions.condition import Condition
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.core.access import AccessRow
+from chalicelib.core.schemas import Schema
 from chalicelib.core.settings import physical_name
 from chalicelib.core.table import Table, shared_connection
+
+RecordT = TypeVar("RecordT", bound=Schema)
 
 
 class _ByGroup(GlobalSecondaryIndex["FleetRow"]):
@@ -48,6 +57,7 @@ class TicketRow(FleetRow):
     carrier = UnicodeAttribute()
     depot = UnicodeAttribute()
     valid_until = UnicodeAttribute()
+    ownership = UnicodeAttribute(default="company")
     used_by = UnicodeAttribute(null=True)
     device = UnicodeAttribute(null=True)
 
@@ -94,6 +104,57 @@ class CarrierDeviceRow(FleetRow):
         pass
 
     device = UnicodeAttribute()
+
+
+class _CommandsByGroup(GlobalSecondaryIndex["CommandsRow"]):
+    class Meta:
+        index_name = "by-group"
+        projection = AllProjection()
+
+    group = UnicodeAttribute(hash_key=True)
+    pk = UnicodeAttribute(range_key=True)
+
+
+class _CommandsByDue(GlobalSecondaryIndex["CommandsRow"]):
+    class Meta:
+        index_name = "by-due"
+        projection = KeysOnlyProjection()
+
+    due_shard = UnicodeAttribute(hash_key=True)
+    due_at = UnicodeAttribute(range_key=True)
+
+
+class CommandsRow(Table):
+    """A record as JSON under `device/<id>` (its box: open commands), `command/<id>`, `warrant/<id>`, `loss/<id>` (a
+    loss case), `approvers` (the set in force), `approvers/<version>`, `bucket/<scope>` or `breaker`.
+
+    `revision` goes up with each write. `group` is what it is listed with. What somebody must look at at a moment stands
+    in the index `by-due`.
+    """
+
+    table = "commands"
+
+    class Meta:
+        pass
+
+    pk = UnicodeAttribute(hash_key=True)
+    content = UnicodeAttribute()
+    revision = NumberAttribute(default=1)
+    group = UnicodeAttribute(null=True)
+    due_shard = UnicodeAttribute(null=True)
+    due_at = UnicodeAttribute(null=True)
+    expires_at = TTLAttribute(null=True)
+    by_group = _CommandsByGroup()
+    by_due = _CommandsByDue()
+
+    @classmethod
+    def is_still(cls, revision: int) -> Condition:
+        """That the row is of this revision, as it was read; of 0, that there is none."""
+        return cls.revision == revision if revision else cls.is_none()
+
+    def holds(self, kind: type[RecordT]) -> RecordT:
+        """The record of this row."""
+        return msgspec.json.decode(self.content, type=kind)
 
 
 class Known(NamedTuple):

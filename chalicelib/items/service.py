@@ -105,7 +105,7 @@ def addressed(item: str, rows: Rows | None = None) -> tuple[Announced, Addressee
     return announced, None
 
 
-def asked_for(call: Call) -> Sequence[Place]:
+def asked_for(call: Call, _: str) -> Sequence[Place]:
     """The rows that tell to whom the `item` of a request is addressed; none if it names none, or cannot be read."""
     with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         item = msgspec.json.decode(call.body, type=_OfItem).item

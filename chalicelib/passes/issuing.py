@@ -86,7 +86,7 @@ class Bearer(NamedTuple):
     route: str
 
 
-def beside(_: Call) -> list[Place]:
+def beside(_: Call, __: str) -> list[Place]:
     """The keys, and places of the list of which one will be free: read with what lets the handset in."""
     return [keys.PLACE, *_candidates()]
 

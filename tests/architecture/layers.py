@@ -67,6 +67,8 @@ CODES = frozenset(
         "connectors.announcement_file",
         "connectors.return_file",
         "fleet.attestation",
+        "fleet.commands.kinds",
+        "fleet.commands.states",
         "fleet.google_roots",
         "items.countries",
         "items.event_types",

@@ -42,20 +42,31 @@ class Right(NamedTuple):
 USED: set[Right] = set()
 """The rights that were used in this process."""
 
+_CHECKED: list[dict[Use, None]] = []
+"""What the functions have used that are checked now, the innermost last."""
+
 
 @contextmanager
 def checked(function: str) -> Iterator[None]:
-    """Fail unless the function's policy allows every call of AWS that is made within the block."""
+    """Fail unless the function's policy allows every call of AWS that is made within the block.
+
+    What is made within a block in this one, by another function in between, is that one's.
+    """
     used: dict[Use, None] = {}
+    _CHECKED.append(used)
     call = BaseClient._make_api_call
 
     def recorded(client: Any, operation: str, parameters: Mapping[str, Any]) -> Any:
         service = client.meta.service_model.service_name
-        used.update(dict.fromkeys(_USES[service](f"{service}:{operation}", parameters)))
+        if _CHECKED[-1] is used:
+            used.update(dict.fromkeys(_USES[service](f"{service}:{operation}", parameters)))
         return call(client, operation, parameters)
 
-    with patch.object(BaseClient, "_make_api_call", recorded):
-        yield
+    try:
+        with patch.object(BaseClient, "_make_api_call", recorded):
+            yield
+    finally:
+        _CHECKED.pop()
     allowing = {use: _allowing(function, use) for use in used}
     denied = [use for use, found in allowing.items() if not found]
     assert not denied, f"the policy of {function} does not allow {denied}"

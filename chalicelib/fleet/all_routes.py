@@ -1,0 +1,8 @@
+"""Every blueprint of the fleet: what its function serves."""
+
+from __future__ import annotations
+
+from chalicelib.fleet.commands.routes import routes as commands_routes
+from chalicelib.fleet.routes import routes as fleet_routes
+
+ROUTES = (fleet_routes, commands_routes)

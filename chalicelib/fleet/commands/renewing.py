@@ -1,0 +1,51 @@
+"""A new enrolment: nothing that was ordered of the one before is ever given to it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from chalicelib.core.transaction import UnitOfWork
+from chalicelib.fleet import records
+from chalicelib.fleet.commands import boxes, proving, requesting
+from chalicelib.fleet.commands.boxes import Held
+from chalicelib.fleet.commands.kinds import KINDS
+from chalicelib.fleet.commands.schemas import Box, Command, Filed
+from chalicelib.fleet.commands.states import BEFORE_ACCEPTED, Proof, State
+
+ENROLLED_ANEW = "the same handset was enrolled with a new key"
+
+
+def renew(work: UnitOfWork, before: Held | None, box: Box, *, by: str, correlation_id: str) -> None:
+    """Write the box of a new enrolment. What was open for the one before is superseded, and a wipe that it had accepted
+    is proven: the same hardware has come with a new key.
+    """
+    if before is None:
+        records.save(work, boxes.key_of(box.device), box, instead_of=0)
+        return
+    former = before.box
+    for command in former.open:
+        former = _ended(work, former, command, by=by, correlation_id=correlation_id)
+    boxes.file_all(work, before, former)
+    if before.box.unproven:
+        _prove_late(work, before.box, by=by, correlation_id=correlation_id)
+    fresh = msgspec.structs.replace(box, number=before.box.number)
+    records.save(work, boxes.key_of(box.device), fresh, instead_of=before.revision)
+
+
+def _ended(work: UnitOfWork, box: Box, command: Command, *, by: str, correlation_id: str) -> Box:
+    if command.state in BEFORE_ACCEPTED or not KINDS[command.kind].destroys:
+        return requesting.end(work, box, command, State.SUPERSEDED, by=by, correlation_id=correlation_id)
+    if command.state is State.ACCEPTED:
+        box = requesting.end(work, box, command, State.UNANSWERED, by=by, correlation_id=correlation_id)
+        command = boxes.in_box(box, command.id)
+    proven = proving.prove(work, box, command, Proof.CONFIRMED, ENROLLED_ANEW, by, correlation_id)
+    return boxes.replace(box, proven)
+
+
+def _prove_late(work: UnitOfWork, box: Box, *, by: str, correlation_id: str) -> None:
+    """What was not known of the last wipe is known now."""
+    kept = records.load(boxes.filed_key(box.unproven), Filed)
+    if kept is None or kept.record.over is None:
+        return
+    proven = proving.prove(work, box, kept.record.over, Proof.CONFIRMED, ENROLLED_ANEW, by, correlation_id)
+    boxes.file(work, box, proven, instead_of=kept.revision)
