@@ -1,8 +1,8 @@
 """Composition only: one Chalice application and the features' blueprints.
 
 Workers are functions of their own, of whose modules Lambda imports each alone, and alerts, fleet and passes have API
-functions of their own (their `entry`; see `infra/apart.py`). Their blueprints are here for whoever makes the template; on
-Lambda this module is that of the API function of all other paths, which need not load them.
+functions of their own (their `entry`; see `infra/apart.py`). Their blueprints are here for whoever makes the template;
+on Lambda this module is that of the API function of all other paths, which need not load them.
 """
 
 from __future__ import annotations

@@ -42,7 +42,6 @@ BUDGETS: Mapping[str, Budget] = {
                 "addresses",
                 "attention",
                 "connectors",
-                "fleet",
                 "items",
                 "passes.carried",
                 "passes.event_types",
@@ -70,12 +69,21 @@ BUDGETS: Mapping[str, Budget] = {
         frozenset({"cryptography"}),
         frozenset({"alerts", *_PEOPLE}),
     ),
+    "chalicelib.fleet.entry": Budget(
+        frozenset({"cryptography", "http_message_signatures", "http_sf"}),
+        frozenset({"attention.raising", "attention.schemas", "attention.tables", "fleet", *_PEOPLE}),
+    ),
+    "chalicelib.fleet.workers": Budget(
+        packages=frozenset({"fleet.workers"}),
+    ),
     "chalicelib.passes.entry": Budget(
         frozenset({"_cbor2", "cbor2", "cryptography", "http_message_signatures", "http_sf"}),
         frozenset(
             {
                 "alerts",
                 "fleet.attestation",
+                "fleet.commands.kinds",
+                "fleet.guards.schemas",
                 "fleet.lookup",
                 "fleet.schemas",
                 "fleet.tables",

@@ -37,9 +37,10 @@ def a_carrier(depot: str) -> dict[str, Any]:
     return {"first_name": "Zoé", "last_name": "Martin", "phone": "+33612345678", "depot": depot}
 
 
-def a_ticket(api: Api, carrier: str = OURS) -> dict[str, str]:
+def a_ticket(api: Api, carrier: str = OURS, ownership: str = "company") -> dict[str, str]:
     """What the QR code of a new ticket says."""
-    answer = api.as_staff("fleet-admin").post("/v1/enrolment-tickets", {"carrier": carrier})
+    wanted = {"carrier": carrier, "ownership": ownership}
+    answer = api.as_staff("fleet-admin").post("/v1/enrolment-tickets", wanted)
     assert answer.status == 201, answer.text
     content: dict[str, str] = answer.body["content"]
     return content
@@ -70,9 +71,9 @@ class NewHandset:
         """The caller that signs with the key that is brought, or with another, which it calls the same."""
         return self.api.as_handset(signer or self.key, self.key.thumbprint)
 
-    def enrolled(self, carrier: str = OURS) -> HeldHandset:
-        """The handset, once it is enrolled with a ticket of its own."""
-        answer = self.asks(a_ticket(self.api, carrier)["code"])
+    def enrolled(self, carrier: str = OURS, *, ownership: str = "company", **changes: Any) -> HeldHandset:
+        """The handset, once it is enrolled with a ticket of its own. Keywords change what it asks."""
+        answer = self.asks(a_ticket(self.api, carrier, ownership)["code"], **changes)
         assert answer.status == 201, answer.text
         return HeldHandset(self.api, answer.body["device"], self.key, generation=answer.body["generation"])
 

@@ -1,4 +1,4 @@
-"""A handset fetches what it is to do. What is given out is its own for a while, and is given out again until it signs."""
+"""A handset fetches what it is to do. What is given out is its own for a while, and comes again until it signs."""
 
 from __future__ import annotations
 

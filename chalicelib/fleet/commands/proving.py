@@ -23,16 +23,17 @@ def seen_again(before: Held, who: Handset, *, correlation_id: str) -> bool:
     with transaction() as work:
         box = before.box
         for command in failed:
-            box = boxes.replace(box, prove(work, box, command, Proof.FAILED, SEEN_AGAIN, who.actor, correlation_id))
+            proven = prove(work, box, command, Proof.FAILED, SEEN_AGAIN, by=who.actor, correlation_id=correlation_id)
+            box = boxes.replace(box, proven)
         boxes.save(work, before, box)
     telemetry.count("WipesFailed", len(failed))
     return True
 
 
 def prove(
-    work: UnitOfWork, box: Box, command: Command, proof: Proof, how: str, by: str, correlation_id: str
+    work: UnitOfWork, box: Box, command: Command, proof: Proof, how: str, *, by: str, correlation_id: str
 ) -> Command:
-    """The command with what is known of its wipe, told in its journal; itself if that is no better than what was known."""
+    """The command with what is known of its wipe by now, told in its journal; itself if that is no better knowledge."""
     if not may_become(command.evidence.proof if command.evidence else None, proof):
         return command
     proven = rules.known(command, proof, clock.now(), by=by, how=how)

@@ -38,7 +38,7 @@ def _ended(work: UnitOfWork, box: Box, command: Command, *, by: str, correlation
     if command.state is State.ACCEPTED:
         box = requesting.end(work, box, command, State.UNANSWERED, by=by, correlation_id=correlation_id)
         command = boxes.in_box(box, command.id)
-    proven = proving.prove(work, box, command, Proof.CONFIRMED, ENROLLED_ANEW, by, correlation_id)
+    proven = proving.prove(work, box, command, Proof.CONFIRMED, ENROLLED_ANEW, by=by, correlation_id=correlation_id)
     return boxes.replace(box, proven)
 
 
@@ -47,5 +47,7 @@ def _prove_late(work: UnitOfWork, box: Box, *, by: str, correlation_id: str) -> 
     kept = records.load(boxes.filed_key(box.unproven), Filed)
     if kept is None or kept.record.over is None:
         return
-    proven = proving.prove(work, box, kept.record.over, Proof.CONFIRMED, ENROLLED_ANEW, by, correlation_id)
+    proven = proving.prove(
+        work, box, kept.record.over, Proof.CONFIRMED, ENROLLED_ANEW, by=by, correlation_id=correlation_id
+    )
     boxes.file(work, box, proven, instead_of=kept.revision)

@@ -151,7 +151,7 @@ _EFFECTS: Final[Mapping[State, Callable[[Command, Report, Handset], Command]]] =
 
 
 def _told(work: UnitOfWork, box: Box, after: Command, taken: Taken) -> Command:
-    """Write a report into its command's journal, and what follows from it. The command, with what is known of its wipe."""
+    """Write a report into its command's journal, and what follows. The command, with what is known of its wipe."""
     said, who = taken.said, taken.who
     told = CommandReported(
         device=after.device,
@@ -171,7 +171,7 @@ def _told(work: UnitOfWork, box: Box, after: Command, taken: Taken) -> Command:
         raising.raise_(work, Matter(Kind.DEVICE, event.subject, event, flags=words))
     if after.state is State.WIPE_CLAIMED and after.evidence is None:
         how = "said by the handset"
-        return proving.prove(work, box, after, Proof.ANNOUNCED, how, who.actor, taken.correlation_id)
+        return proving.prove(work, box, after, Proof.ANNOUNCED, how, by=who.actor, correlation_id=taken.correlation_id)
     return after
 
 

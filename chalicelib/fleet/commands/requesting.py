@@ -100,8 +100,8 @@ def end_all(work: UnitOfWork, box: Box, *, by: str, correlation_id: str) -> Box:
 
 
 def call_off(work: UnitOfWork, before: Held, box: Box, command: Command, *, by: str, correlation_id: str) -> Box:
-    """A box in which a command is called off. Of one that destroys the handset is told that its warrant is void, so that
-    nobody can ever show it that again.
+    """A box in which a command is called off. Of one that destroys the handset is told that its warrant is void, so
+    that nobody can ever show it that again.
 
     Raises CommandOver once the handset has signed for it.
     """

@@ -101,8 +101,10 @@ class Command(Schema, frozen=True):
 
 
 class Box(Schema, frozen=True):
-    """What is open for a device's enrolment, and what is known of it. `loss` is its loss case that was not closed as
-    found, `void` are warrants that were taken back, `unproven` is the last wipe of which nobody knows whether it happened.
+    """What is open for a device's enrolment, and what is known of it.
+
+    `loss` is its loss case that was not closed as found, `void` are warrants that were taken back, `unproven` is the
+    last wipe of which nobody knows whether it happened.
     """
 
     device: str
