@@ -140,9 +140,11 @@ def say(
     *,
     by: str,
     correlation_id: str,
-) -> None:
-    """Write what happened to a command into its journal."""
-    work.append(event_of(box, command, what, body, by=by, correlation_id=correlation_id))
+) -> Event:
+    """Write what happened to a command into its journal; the event that says so."""
+    event = event_of(box, command, what, body, by=by, correlation_id=correlation_id)
+    work.append(event)
+    return event
 
 
 def event_of(

@@ -4,30 +4,64 @@ comes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
+from chalicelib.attention import raising
+from chalicelib.attention.raising import Matter
+from chalicelib.attention.schemas import Kind
 from chalicelib.core import clock, telemetry
 from chalicelib.core.access import Handset
 from chalicelib.core.transaction import UnitOfWork, transaction
+from chalicelib.fleet import records
 from chalicelib.fleet.commands import boxes, rules
 from chalicelib.fleet.commands.boxes import Held
-from chalicelib.fleet.commands.schemas import Box, Command, WipeEvidence
+from chalicelib.fleet.commands.schemas import Box, Command, Filed, WipeEvidence
 from chalicelib.fleet.commands.states import Proof, may_become
+from chalicelib.fleet.records import Kept
 
-SEEN_AGAIN = "the old key was seen again"
+SEEN_AGAIN: Final = "the old key was seen again"
+
+_WORRYING: Final[Mapping[Proof, str]] = {Proof.FAILED: "wipe-failed", Proof.UNCONFIRMED: "wipe-not-confirmed"}
+"""What somebody must know of, and the word by which its depot is told."""
 
 
 def seen_again(before: Held, who: Handset, *, correlation_id: str) -> bool:
-    """Note that a wipe failed, if the handset that announced one speaks once more; whether it does."""
-    failed = [command for command in before.box.open if _speaks_after(command, who)]
-    if not failed:
+    """Note that a wipe failed, if the handset that announced one speaks once more; whether it does.
+
+    One read more for a handset of which nobody knows whether it was wiped.
+    """
+    failed, box = [command for command in before.box.open if _speaks_after(command, who)], before.box
+    late = unproven(box)
+    if late and not _speaks_after(late.record.over, who):
+        late = None
+    if not failed and late is None:
         return False
     with transaction() as work:
-        box = before.box
         for command in failed:
             proven = prove(work, box, command, Proof.FAILED, SEEN_AGAIN, by=who.actor, correlation_id=correlation_id)
             box = boxes.replace(box, proven)
+        if late:
+            prove_filed(work, box, late, Proof.FAILED, SEEN_AGAIN, by=who.actor, correlation_id=correlation_id)
         boxes.save(work, before, box)
-    telemetry.count("WipesFailed", len(failed))
+    telemetry.count("WipesFailed")
     return True
+
+
+def unproven(box: Box) -> Kept[Filed] | None:
+    """The last wipe of which nobody knew whether it happened when it was filed: a read, if there is one."""
+    return records.load(boxes.filed_key(box.unproven), Filed) if box.unproven else None
+
+
+def prove_filed(
+    work: UnitOfWork, box: Box, kept: Kept[Filed], proof: Proof, how: str, *, by: str, correlation_id: str
+) -> None:
+    """File what is known by now of a wipe that is over, if that is better knowledge."""
+    if kept.record.over is None:
+        return
+    proven = prove(work, box, kept.record.over, proof, how, by=by, correlation_id=correlation_id)
+    if proven is not kept.record.over:
+        boxes.file(work, box, proven, instead_of=kept.revision)
 
 
 def prove(
@@ -52,10 +86,14 @@ def say(work: UnitOfWork, box: Box, command: Command, *, by: str, correlation_id
         proof=command.evidence.proof,
         how=command.evidence.how,
     )
-    boxes.say(work, box, command.id, "wipe-evidence", told, by=by, correlation_id=correlation_id)
+    event = boxes.say(work, box, command.id, "wipe-evidence", told, by=by, correlation_id=correlation_id)
+    if command.evidence.proof in _WORRYING:
+        raising.raise_(work, Matter(Kind.DEVICE, event.subject, event, flags=[_WORRYING[command.evidence.proof]]))
 
 
-def _speaks_after(command: Command, who: Handset) -> bool:
+def _speaks_after(command: Command | None, who: Handset) -> bool:
     """Whether this request was signed after the one that announced a wipe; what came late was signed before."""
-    announced = rules.is_announced(command) and command.generation == who.generation
-    return announced and command.wiping is not None and who.signed_at > command.wiping.signed_at
+    if command is None or command.wiping is None or command.evidence is None:
+        return False
+    is_open = may_become(command.evidence.proof, Proof.FAILED) and command.generation == who.generation
+    return is_open and who.signed_at > command.wiping.signed_at

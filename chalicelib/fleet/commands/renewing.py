@@ -9,7 +9,7 @@ from chalicelib.fleet import records
 from chalicelib.fleet.commands import boxes, proving, requesting
 from chalicelib.fleet.commands.boxes import Held
 from chalicelib.fleet.commands.kinds import KINDS
-from chalicelib.fleet.commands.schemas import Box, Command, Filed
+from chalicelib.fleet.commands.schemas import Box, Command
 from chalicelib.fleet.commands.states import BEFORE_ACCEPTED, Proof, State
 
 ENROLLED_ANEW = "the same handset was enrolled with a new key"
@@ -26,8 +26,10 @@ def renew(work: UnitOfWork, before: Held | None, box: Box, *, by: str, correlati
     for command in former.open:
         former = _ended(work, former, command, by=by, correlation_id=correlation_id)
     boxes.file_all(work, before, former)
-    if before.box.unproven:
-        _prove_late(work, before.box, by=by, correlation_id=correlation_id)
+    if late := proving.unproven(before.box):
+        proving.prove_filed(
+            work, before.box, late, Proof.CONFIRMED, ENROLLED_ANEW, by=by, correlation_id=correlation_id
+        )
     fresh = msgspec.structs.replace(box, number=before.box.number)
     records.save(work, boxes.key_of(box.device), fresh, instead_of=before.revision)
 
@@ -40,14 +42,3 @@ def _ended(work: UnitOfWork, box: Box, command: Command, *, by: str, correlation
         command = boxes.in_box(box, command.id)
     proven = proving.prove(work, box, command, Proof.CONFIRMED, ENROLLED_ANEW, by=by, correlation_id=correlation_id)
     return boxes.replace(box, proven)
-
-
-def _prove_late(work: UnitOfWork, box: Box, *, by: str, correlation_id: str) -> None:
-    """What was not known of the last wipe is known now."""
-    kept = records.load(boxes.filed_key(box.unproven), Filed)
-    if kept is None or kept.record.over is None:
-        return
-    proven = proving.prove(
-        work, box, kept.record.over, Proof.CONFIRMED, ENROLLED_ANEW, by=by, correlation_id=correlation_id
-    )
-    boxes.file(work, box, proven, instead_of=kept.revision)

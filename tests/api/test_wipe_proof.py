@@ -1,0 +1,200 @@
+"""A wipe: from its approval on the handset is shut out, and only what proves it is called wiped."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from chalicelib.attention.tables import AttentionRow
+from chalicelib.core.access import AccessRow
+from chalicelib.core.transaction import transaction
+from chalicelib.fleet.commands import boxes
+from chalicelib.fleet.commands.kinds import Kind
+from chalicelib.fleet.commands.states import Proof, State, may_become
+from tests.support.api import Api
+from tests.support.clock import FakeClock
+from tests.support.commands import (
+    a_report,
+    a_wipe,
+    declared_lost,
+    fetched,
+    ordered,
+    reported,
+    send,
+    sweep,
+    told,
+)
+from tests.support.factories import HeldHandset
+from tests.support.fleet import HERE, NewHandset, a_ticket
+
+WIPED = "wiped"
+
+
+@pytest.fixture
+def handset(newcomer: NewHandset) -> HeldHandset:
+    """The newcomer, enrolled for our carrier, and lost."""
+    enrolled = newcomer.enrolled()
+    declared_lost(enrolled)
+    return enrolled
+
+
+def state_of(handset: HeldHandset) -> str:
+    return str(AccessRow.get(handset.device, consistent_read=True).state)
+
+
+def announced(handset: HeldHandset, clock: FakeClock) -> tuple[str, dict[str, object]]:
+    """A wipe that the handset has announced: its id, and the report."""
+    wipe = a_wipe(handset)
+    [given] = fetched(handset)
+    assert reported(handset, given, "accepted") == "accepted"
+    clock.advance(seconds=20)
+    report = a_report(given, "wiping", detail={"sent": 7, "lost": 2})
+    assert send(handset, report).body == {"state": "wipe-claimed"}
+    return wipe, report
+
+
+def found(handset: HeldHandset) -> None:
+    """It was found: it may enrol again, with a new key."""
+    before = boxes.load(handset.device)
+    with transaction() as work:
+        boxes.save(work, before, msgspec.structs.replace(before.box, loss=""), retired=True)
+
+
+def words(depot: str = HERE) -> set[str]:
+    return {row.flags for row in AttentionRow.query(depot, consistent_read=True)}
+
+
+def test_from_its_approval_on_the_handset_is_shut_out(handset: HeldHandset, clock: FakeClock) -> None:
+    a_wipe(handset, not_before=clock() + timedelta(minutes=10))
+    assert state_of(handset) == "wiping"
+    assert handset.calls().get("/v1/round").problem == "device-blocked"
+    assert handset.sync(handset.event()).status == 200
+
+
+def test_what_a_handset_announces_is_never_called_wiped(post: Api, handset: HeldHandset, clock: FakeClock) -> None:
+    wipe, _ = announced(handset, clock)
+    read = told(post, wipe)
+    assert (read["state"], read["evidence"]["proof"]) == ("wipe-claimed", "announced")
+    assert read["shown"] == "wipe announced by the handset, not proven"
+    assert (read["events_sent"], read["events_lost"]) == (7, 2)
+    assert state_of(handset) == "wiping"
+
+
+def test_a_handset_that_says_it_succeeded_has_only_announced_it(post: Api, handset: HeldHandset) -> None:
+    wipe = a_wipe(handset)
+    [given] = fetched(handset)
+    reported(handset, given, "accepted")
+    assert reported(handset, given, "succeeded") == "wipe-claimed"
+    assert told(post, wipe)["shown"] != WIPED
+
+
+def test_the_same_handset_with_a_new_key_proves_it(
+    post: Api, newcomer: NewHandset, handset: HeldHandset, clock: FakeClock
+) -> None:
+    wipe, _ = announced(handset, clock)
+    found(handset)
+    again = NewHandset(post, serial=newcomer.serial).enrolled()
+    assert (again.device, again.generation) == (handset.device, 2)
+    read = told(post, wipe)
+    assert (read["shown"], read["evidence"]["how"]) == (WIPED, "the same handset was enrolled with a new key")
+    assert fetched(again) == []
+    assert state_of(again) == "enrolled"
+
+
+def test_the_old_key_seen_again_proves_that_it_failed(post: Api, handset: HeldHandset, clock: FakeClock) -> None:
+    wipe, _ = announced(handset, clock)
+    clock.advance(minutes=1)
+    assert fetched(handset) == []
+    read = told(post, wipe)
+    assert (read["state"], read["evidence"]["proof"]) == ("wipe-claimed", "failed")
+    assert read["shown"] == "wipe failed: the handset was seen again with its old key"
+    assert words() == {"wipe-failed"}
+    assert state_of(handset) == "quarantined"
+
+
+def test_the_announcement_repeated_is_no_proof_of_failure(post: Api, handset: HeldHandset, clock: FakeClock) -> None:
+    wipe, report = announced(handset, clock)
+    clock.advance(minutes=1)
+    assert send(handset, report).body == {"state": "wipe-claimed"}
+    assert told(post, wipe)["evidence"]["proof"] == "announced"
+
+
+def test_what_was_signed_before_and_comes_late_is_no_proof_of_failure(
+    post: Api, handset: HeldHandset, clock: FakeClock
+) -> None:
+    wipe, _ = announced(handset, clock)
+    late = handset.calls(clock_off_by=-30)
+    assert late.get("/v1/commands").status == 200
+    assert told(post, wipe)["evidence"]["proof"] == "announced"
+
+
+def test_silence_is_not_confirmed_and_a_late_proof_still_counts(
+    post: Api, newcomer: NewHandset, handset: HeldHandset, clock: FakeClock
+) -> None:
+    wipe, _ = announced(handset, clock)
+    clock.advance(hours=72)
+    sweep()
+    assert told(post, wipe)["shown"] == "wipe not confirmed: nothing heard for 72 hours"
+    assert words() == {"wipe-not-confirmed"}
+    found(handset)
+    NewHandset(post, serial=newcomer.serial).enrolled()
+    read = told(post, wipe)
+    assert (read["state"], read["shown"]) == ("wipe-claimed", WIPED)
+
+
+def test_a_wipe_that_was_accepted_and_never_announced_is_not_confirmed_either(
+    post: Api, newcomer: NewHandset, handset: HeldHandset, clock: FakeClock
+) -> None:
+    wipe = a_wipe(handset)
+    reported(handset, fetched(handset)[0], "accepted")
+    clock.advance(hours=72)
+    sweep()
+    read = told(post, wipe)
+    assert (read["state"], read["evidence"]["proof"], read["events_lost"]) == ("unanswered", "unconfirmed", None)
+    found(handset)
+    NewHandset(post, serial=newcomer.serial).enrolled()
+    assert told(post, wipe)["shown"] == WIPED
+
+
+def test_what_was_open_is_superseded_by_a_new_enrolment(post: Api, newcomer: NewHandset, handset: HeldHandset) -> None:
+    wipe, lock = a_wipe(handset), ordered(post, handset, "lock")
+    fetched(handset)
+    found(handset)
+    again = NewHandset(post, serial=newcomer.serial).enrolled()
+    assert [told(post, one)["state"] for one in (wipe, lock)] == ["superseded", "superseded"]
+    assert told(post, wipe)["evidence"] is None
+    assert fetched(again) == []
+
+
+def test_a_lost_handset_does_not_join_silently(post: Api, newcomer: NewHandset, handset: HeldHandset) -> None:
+    code = a_ticket(post)["code"]
+    answer = NewHandset(post, serial=newcomer.serial).asks(code)
+    assert (answer.status, answer.problem) == (409, "handset-under-review")
+    assert answer.body["loss_case"] == "01a20719-c8a0-7000-8000-0000000000f1"
+
+
+def test_a_full_wipe_is_proven_as_a_container_wipe_is(
+    post: Api, newcomer: NewHandset, handset: HeldHandset, clock: FakeClock
+) -> None:
+    wipe = a_wipe(handset, Kind.FULL_WIPE)
+    reported(handset, fetched(handset)[0], "accepted")
+    found(handset)
+    NewHandset(post, serial=newcomer.serial).enrolled()
+    assert told(post, wipe)["shown"] == WIPED
+
+
+@pytest.mark.parametrize("proof", Proof)
+def test_nothing_undoes_what_is_proven(proof: Proof) -> None:
+    assert not may_become(Proof.CONFIRMED, proof)
+
+
+def test_over_is_over_and_better_knowledge_still_counts(post: Api, handset: HeldHandset, clock: FakeClock) -> None:
+    wipe, report = announced(handset, clock)
+    clock.advance(hours=72)
+    sweep()
+    late = report | {"id": "01a20719-c8a0-7000-8000-0000000000aa", "what": "accepted"}
+    assert send(handset, late).body == {"state": State.WIPE_CLAIMED}
+    assert (told(post, wipe)["state"], told(post, wipe)["evidence"]["proof"]) == ("wipe-claimed", "failed")
+    assert fetched(handset) == []
