@@ -104,6 +104,8 @@ def _dynamodb(key: HandsetKey) -> Iterator[None]:
         "FACTEO_PUBLIC_URL": f"https://{AUTHORITY}",
         "FACTEO_ATTESTATION_PACKAGE": "bench",
         "FACTEO_ATTESTATION_SIGNERS": "bench",
+        "FACTEO_PASSKEY_RP_ID": "bench",
+        "FACTEO_PASSKEY_ORIGINS": "bench",
         "FACTEO_OIDC_ISSUER": "bench",
         "FACTEO_OIDC_JWKS": "bench",
         "FACTEO_OIDC_AUDIENCE": "bench",

@@ -55,6 +55,8 @@ def moto_cloud() -> Iterator[None]:
         "FACTEO_PROVIDER_PHONE": "3631",
         "FACTEO_ATTESTATION_PACKAGE": "bench",
         "FACTEO_ATTESTATION_SIGNERS": "bench",
+        "FACTEO_PASSKEY_RP_ID": "bench",
+        "FACTEO_PASSKEY_ORIGINS": "bench",
         "FACTEO_OIDC_ISSUER": "bench",
         "FACTEO_OIDC_JWKS": "bench",
         "FACTEO_OIDC_AUDIENCE": "bench",

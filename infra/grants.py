@@ -126,7 +126,7 @@ GRANTS: Mapping[str, Grants] = {
             "access": (GET, BATCH_GET, PUT, UPDATE),
             "attention": (PUT,),
             "check-ins": (BATCH_GET, PUT),
-            "commands": (GET, BATCH_GET, PUT),
+            "commands": (GET, BATCH_GET, PUT, CHECK),
             "fleet": (GET, BATCH_GET, QUERY, PUT, UPDATE),
             "keyring": (GET, BATCH_GET, PUT, DELETE),
             "loss-lines": (QUERY, PUT, DELETE),

@@ -81,6 +81,7 @@ SINGLE: Final = (
     ),
     Alarm("DespatchesFailed", "files-do-not-leave", "DespatchesFailed", 0, OURS, periods=6),
     Alarm("SequenceClash", "two-handsets-with-one-key", "SequenceClash", 0, OURS),
+    Alarm("BreakerOpened", "the-breaker-opened", "BreakerOpened", 0, OURS, seconds=MINUTES),
     Alarm("ApiFailing", "the-api-fails", "5XXError", 5, "AWS/ApiGateway", {"ApiName": {"Fn::Sub": "facteo-${Stage}"}}),
 )
 """What there is one of."""

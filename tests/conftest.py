@@ -18,6 +18,8 @@ os.environ |= {
     "FACTEO_OIDC_AUDIENCE": "staff-web tracking-site",
     "FACTEO_MAIL_FROM": "alerts@facteo.test",
     "FACTEO_PASS_ASSURANCE": "none",
+    "FACTEO_PASSKEY_RP_ID": "ops.facteo.test",
+    "FACTEO_PASSKEY_ORIGINS": "https://ops.facteo.test https://ops2.facteo.test",
     "FACTEO_PROVIDER_NAME": "La Poste",
     "FACTEO_PROVIDER_ADDRESS": "9 rue du Colonel Pierre Avia, 75015 Paris",
     "FACTEO_PROVIDER_PHONE": "3631",

@@ -8,8 +8,12 @@ from typing import Final
 from chalicelib.core import clock, telemetry
 from chalicelib.fleet import records
 from chalicelib.fleet.commands import settling
+from chalicelib.fleet.guards import warrants
 
-DUE: Final[Mapping[str, Callable[[str], None]]] = {"device": settling.settle_device}
+DUE: Final[Mapping[str, Callable[[str], None]]] = {
+    "device": settling.settle_device,
+    "warrant": warrants.settle,
+}
 """What the key of a due record begins with → who settles it, by its id."""
 
 
