@@ -23,6 +23,7 @@ from chalicelib.fleet.commands.boxes import Held
 from chalicelib.fleet.commands.kinds import Ownership
 from chalicelib.fleet.commands.schemas import Box
 from chalicelib.fleet.google_roots import TRUSTED_ROOTS
+from chalicelib.fleet.guards import approvers, passkeys
 from chalicelib.fleet.rules import (
     AlreadyEnrolled,
     AttestationInvalid,
@@ -278,6 +279,8 @@ def _enrolled(newcomer: Newcomer, row: DeviceRow) -> events.Event:
 
 
 def _answer(row: DeviceRow) -> Enrolment:
+    """The answer, with the approvers of this moment: asked again, it may name others."""
+    approved = approvers.in_force()
     generation, assurance = int(row.generation), Assurance(row.assurance)
     statement = Statement(
         device=row.device,
@@ -288,6 +291,7 @@ def _answer(row: DeviceRow) -> Enrolment:
         key_thumbprint=row.key_thumbprint,
         enrolled_at=datetime.fromisoformat(row.enrolled_at),
         policy=rules.POLICY,
+        approvers_digest=passkeys.digest_of(approved.text) if approved else "",
     )
     return Enrolment(
         device=row.device,
@@ -297,4 +301,5 @@ def _answer(row: DeviceRow) -> Enrolment:
         policy=rules.POLICY,
         server_keys=tuple(signing.public_keys()),
         statement=signing.sign(statement),
+        approvers=approved,
     )

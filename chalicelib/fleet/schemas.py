@@ -92,7 +92,9 @@ class Policy(Schema, frozen=True):
 
 
 class Statement(Schema, frozen=True):
-    """What the back office states of an enrolment, under its signature."""
+    """What the back office states of an enrolment, under its signature. `approvers_digest` is the SHA-256 (hex) of the
+    text of the set of approvers that came with it; empty if none did.
+    """
 
     device: str
     generation: int
@@ -102,6 +104,7 @@ class Statement(Schema, frozen=True):
     key_thumbprint: str
     enrolled_at: datetime
     policy: Policy
+    approvers_digest: str = ""
 
 
 class Enrolment(Schema, frozen=True):
