@@ -11,6 +11,8 @@ from chalicelib.core.endpoint import MIB, endpoint
 from chalicelib.core.errors import ChangedMeanwhile, ClockSkewed, IdentityRequired, NotFound
 from chalicelib.fleet import enrolment, service
 from chalicelib.fleet.enrolment import EnrolmentSettings
+from chalicelib.fleet.guards.breaker import BreakerOpen
+from chalicelib.fleet.guards.buckets import BlastLimitReached, BucketSettings
 from chalicelib.fleet.rules import (
     AlreadyEnrolled,
     AttestationInvalid,
@@ -98,7 +100,8 @@ def read(device: DeviceId, who: StaffMember) -> Device:
     routes,
     "POST /v1/devices/{device}/retirement",
     allow=staff("fleet-admin", "depot-manager"),
-    problems=[NotFound, ChangedMeanwhile],
+    problems=[NotFound, BreakerOpen, BlastLimitReached, ChangedMeanwhile],
+    settings=BucketSettings,
 )
 def retire(device: DeviceId, request: Retirement, who: StaffMember, call: Call) -> Device:
     """Retire a device. Its key is refused from its next request on, for ever."""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from chalicelib.core import events
+from chalicelib.core import clock, events
 from chalicelib.core.access import AccessRow, DeviceState
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.errors import ChangedMeanwhile, NotFound, RequestInvalid
@@ -15,6 +15,8 @@ from chalicelib.core.transaction import retried, transaction
 from chalicelib.fleet import rules, tables
 from chalicelib.fleet.attestation import Assurance
 from chalicelib.fleet.commands import boxes, requesting
+from chalicelib.fleet.guards import buckets, refusals
+from chalicelib.fleet.guards.buckets import Family
 from chalicelib.fleet.schemas import Device, DeviceRetired, Devices, DeviceSearch
 from chalicelib.fleet.tables import CarrierDeviceRow, DeviceRow, HardwareRow, Known
 from chalicelib.people import lookup as people
@@ -50,9 +52,12 @@ def search(wanted: DeviceSearch, *, by: StaffMember) -> Devices:
 def retire(device: str, reason: str, *, by: StaffMember, correlation_id: str) -> Device:
     """Retire a device: its key is refused from its next request on, for ever. Doing it again changes nothing.
 
-    Raises NotFound, AccessDenied, and ChangedMeanwhile if others keep changing it.
+    Its container becomes unreadable with it: so many in a while, and no more while the breaker is open.
+
+    Raises NotFound, AccessDenied, BreakerOpen, BlastLimitReached, and ChangedMeanwhile if others keep changing it.
     """
-    return retried(lambda: _retire(device, reason, by, correlation_id))
+    with refusals.told(f"device/{device}", by=by.actor, correlation_id=correlation_id):
+        return retried(lambda: _retire(device, reason, by, correlation_id))
 
 
 def _retire(device: str, reason: str, by: StaffMember, correlation_id: str) -> Device:
@@ -69,6 +74,7 @@ def _retire(device: str, reason: str, by: StaffMember, correlation_id: str) -> D
         place=f"depot/{row.depot}",
     )
     with transaction() as work:
+        buckets.take(work, Family.WITHHELD, by.actor, [buckets.place_of(row.depot)], now=clock.now())
         box = requesting.end_all(work, before.box, by=by.actor, correlation_id=correlation_id)
         boxes.save(work, before, box, retired=True)
         work.update(
