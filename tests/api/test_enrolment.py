@@ -155,12 +155,13 @@ class TestEnrolment:
             "assurance": "none",
             "key_thumbprint": newcomer.key.thumbprint,
             "policy": told["policy"],
+            "approvers_digest": "",
         }
 
-    def test_it_costs_three_dynamodb_calls(self, newcomer: NewHandset, code: str, aws: Cloud) -> None:
+    def test_it_costs_four_dynamodb_calls(self, newcomer: NewHandset, code: str, aws: Cloud) -> None:
         with aws.counting() as calls:
             newcomer.asks(code)
-        assert calls == {"GetItem": 2, "TransactWriteItems": 1}
+        assert calls == {"GetItem": 3, "TransactWriteItems": 1}
 
     def test_the_serial_number_is_kept_nowhere(self, newcomer: NewHandset) -> None:
         newcomer.enrolled()

@@ -1,0 +1,170 @@
+"""Approvers with passkeys in software, handsets that may be wiped, and warrants: `approvers(post)`, `a_warrant(…)`."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from chalicelib.core import clock, ids, signing
+from chalicelib.core.transaction import transaction
+from chalicelib.fleet.commands import boxes
+from chalicelib.fleet.commands.schemas import Command
+from demo.passkey import Passkey
+from handset.signing import base64url
+from tests.support.api import Answered, Api, Caller
+from tests.support.factories import HeldHandset
+from tests.support.fleet import OURS, NewHandset
+
+RP_ID, ORIGIN, OTHER_ORIGIN = "ops.facteo.test", "https://ops.facteo.test", "https://ops2.facteo.test"
+ADA, BOB, EVE = "ada", "bob", "eve"
+"""Those who may approve. Eve is nobody's approver unless a test says so."""
+CAN_APPROVE = ("fleet-admin", "depot-manager", "security-officer")
+LOSS = "019ac9a0-0000-7000-8000-0000000000c1"
+
+
+@dataclass
+class Person:
+    """A member of staff with a passkey of their own."""
+
+    api: Api
+    name: str
+    passkey: Passkey = field(default_factory=lambda: Passkey.new(RP_ID, ORIGIN))
+    roles: tuple[str, ...] = CAN_APPROVE
+    scope: str = "*"
+
+    @property
+    def actor(self) -> str:
+        return f"staff/{self.name}"
+
+    @property
+    def calls(self) -> Caller:
+        return self.api.as_staff(*self.roles, scope=self.scope, sub=self.name)
+
+    def registers(self) -> Answered:
+        """Has a browser make the passkey for the challenge that the API gives."""
+        options = self.calls.post("/v1/approver-passkeys/options")
+        assert options.status == 200, options.text
+        made = self.passkey.register(raw(options.body["challenge"]))
+        return self.calls.post("/v1/approver-passkeys", {"credential": made})
+
+    def approves(self, path: str, text: str, **changes: Any) -> Answered:
+        """Approve a text (base64url) in the form that handsets read; keywords change the approval."""
+        return self.calls.post(f"{path}/approvals", {"approval": self.approval(text) | changes})
+
+    def approval(self, text: str) -> dict[str, str]:
+        return self.passkey.approve(self.actor, raw(text))
+
+
+def people(api: Api, *names: str) -> list[Person]:
+    """Members of staff who have registered their passkeys."""
+    found = [Person(api, name) for name in names]
+    for person in found:
+        answer = person.registers()
+        assert answer.status == 201, answer.text
+    return found
+
+
+def approvers(api: Api, *names: str) -> list[Person]:
+    """The first set of approvers, in force: Ada and Bob, unless others are named."""
+    found = people(api, *(names or (ADA, BOB)))
+    proposed = propose(found)
+    for person in found[:2]:
+        assert person.approves(f"/v1/approver-sets/{proposed['version']}", proposed["text"]).status == 200
+    return found
+
+
+def propose(named: list[Person]) -> dict[str, Any]:
+    """The next set of approvers, proposed by a security officer."""
+    answer = (
+        named[0]
+        .api.as_staff("security-officer")
+        .post("/v1/approver-sets", {"approvers": [person.actor for person in named]})
+    )
+    assert answer.status == 201, answer.text
+    told: dict[str, Any] = answer.body
+    return told
+
+
+def follow(judges: list[Person], named: list[Person]) -> dict[str, Any]:
+    """A set that comes in force by the approvals of the first two of those before it."""
+    proposed = propose(named)
+    for person in judges[:2]:
+        answer = person.approves(f"/v1/approver-sets/{proposed['version']}", proposed["text"])
+        assert answer.status == 200, answer.text
+    return proposed
+
+
+def a_lost_handset(api: Api, carrier: str = OURS) -> HeldHandset:
+    """An enrolled handset in an open loss case, quarantined."""
+    handset = NewHandset(api).enrolled(carrier)
+    lose(handset.device)
+    return handset
+
+
+def lose(device: str) -> None:
+    """Open a loss case of a device."""
+    change_box(device, loss=LOSS)
+
+
+def change_box(device: str, **changes: Any) -> None:
+    """Change what is known of a device, as if it had come about."""
+    before = boxes.load(device)
+    with transaction() as work:
+        boxes.save(work, before, msgspec.structs.replace(before.box, **changes))
+
+
+def asks_for(caller: Caller, *handsets: HeldHandset, **changes: Any) -> Answered:
+    """Ask for a warrant to wipe the containers of these handsets."""
+    wanted = {
+        "devices": [handset.device for handset in handsets],
+        "kind": "container-wipe",
+        "reason": "Stolen on the round.",
+    }
+    return caller.post("/v1/warrants", wanted | changes)
+
+
+def a_warrant(caller: Caller, *handsets: HeldHandset, **changes: Any) -> dict[str, Any]:
+    """A warrant that waits for approvals."""
+    answer = asks_for(caller, *handsets, **changes)
+    assert answer.status == 201, answer.text
+    told: dict[str, Any] = answer.body
+    return told
+
+
+def path_of(warrant: dict[str, Any]) -> str:
+    return f"/v1/warrants/{warrant['id']}"
+
+
+def approved(warrant: dict[str, Any], *approving: Person) -> Answered:
+    """The answer to the last approval."""
+    return [person.approves(path_of(warrant), warrant["text"]) for person in approving][-1]
+
+
+def raw(text: str) -> bytes:
+    """The bytes of base64url without padding."""
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def read_text(told: dict[str, Any]) -> Any:
+    """What a text says that is to be approved."""
+    return json.loads(raw(told["text"]))
+
+
+def signed_report(handset: HeldHandset, command: Command, what: str = "accepted") -> str:
+    """What the handset signs of an order."""
+    payload = {
+        "id": ids.new(),
+        "command": command.id,
+        "order": hashlib.sha256(signing.payload_of(command.order)).hexdigest(),
+        "number": command.number,
+        "at": clock.now().isoformat(),
+        "what": what,
+    }
+    header = {"alg": "ES256", "kid": handset.device}
+    signed = ".".join(base64url(json.dumps(part).encode()) for part in (header, payload))
+    return f"{signed}.{base64url(handset.key.sign_raw(signed.encode()))}"
