@@ -25,6 +25,7 @@ from tests.support.proxies import DOCUMENTS
 EVERYBODY = "everybody"
 REFERENCE = "auditor carrier-support depot-manager dispatcher fleet-admin ops"
 FLEET = "depot-manager dispatcher fleet-admin security-officer"
+APPROVING = "depot-manager fleet-admin security-officer"
 
 RIGHTS = {
     "GET /problems/{slug}": EVERYBODY,
@@ -130,6 +131,26 @@ RIGHTS = {
     "GET /v1/pass-perimeters/{depot}/{route}": "auditor depot-manager",
     "PUT /v1/pass-perimeters/{depot}/{route}": "depot-manager",
     "GET /v1/buildings/{building}/entries": "security-officer",
+    "GET /v1/commands": "handset enrolled quarantined wiping",
+    "POST /v1/commands": FLEET,
+    "GET /v1/commands/{command}": f"auditor {FLEET}",
+    "POST /v1/commands/{command}/cancellation": FLEET,
+    "POST /v1/commands/{command}/reports": "handset enrolled quarantined wiping",
+    "GET /v1/devices/{device}/commands": f"auditor {FLEET}",
+    "GET /v1/approver-sets": "handset enrolled quarantined wiping",
+    "GET /v1/approvers": f"auditor {FLEET}",
+    "POST /v1/approver-passkeys": APPROVING,
+    "POST /v1/approver-passkeys/options": APPROVING,
+    "POST /v1/approver-sets": "security-officer",
+    "POST /v1/approver-sets/{version}/approvals": APPROVING,
+    "GET /v1/warrants": f"auditor {FLEET}",
+    "POST /v1/warrants": APPROVING,
+    "GET /v1/warrants/{warrant}": f"auditor {FLEET}",
+    "POST /v1/warrants/{warrant}/approvals": APPROVING,
+    "POST /v1/warrants/{warrant}/cancellation": FLEET,
+    "POST /v1/warrants/{warrant}/rejection": APPROVING,
+    "GET /v1/breaker": f"auditor {FLEET}",
+    "POST /v1/breaker/closing": "security-officer",
 }
 """Who may call each endpoint: roles of staff, the states of a handset, or the scope of another system.
 
@@ -142,6 +163,19 @@ OF_ZONES = [name for name in RIGHTS if name.split(" /v1/")[-1].startswith(("aler
 """What is asked of all alerts of a zone, which is no single depot's."""
 OF_BUILDINGS = [name for name in RIGHTS if " /v1/buildings/" in name]
 """What is asked of a building, which is no depot's but its manager's."""
+
+OF_GUARDS = [
+    "POST /v1/commands",
+    "GET /v1/commands/{command}",
+    "POST /v1/commands/{command}/cancellation",
+    "GET /v1/devices/{device}/commands",
+    "POST /v1/warrants",
+    "GET /v1/warrants/{warrant}",
+    "POST /v1/warrants/{warrant}/approvals",
+    "POST /v1/warrants/{warrant}/cancellation",
+    "POST /v1/warrants/{warrant}/rejection",
+]
+"""What is ordered of a device or is to be, which is its depot's."""
 
 REDIRECTIONS = [name for name in RIGHTS if " /v1/redirection" in name and RIGHTS[name] != "handset enrolled"]
 
@@ -320,6 +354,7 @@ def asks(post: Populated) -> dict[str, list[Ask]]:
         "PUT /v1/passes/{device}/help": [Ask(f"/v1/passes/{device}/help", {"alert": post.alert})],
         "GET /v1/pass-perimeters/{depot}/{route}": [Ask(f"/v1/pass-perimeters/{HERE}/T12")],
         "PUT /v1/pass-perimeters/{depot}/{route}": [Ask(f"/v1/pass-perimeters/{HERE}/T12", {"sector": SECTOR})],
+        **{name: [asked_of(post, name, f"depot/{HERE}")] for name in OF_GUARDS},
         "PUT /v1/alert-numbers/{device}": [Ask(f"/v1/alert-numbers/{device}", {"number": "+33612345678"})],
     }
 
@@ -349,6 +384,19 @@ TAKEN_AWAY = [
 """What would take something of the depot `HERE` to `THERE`."""
 
 NOT_DEPOT_BOUND = {
+    **dict.fromkeys(
+        (
+            "POST /v1/approver-passkeys",
+            "POST /v1/approver-passkeys/options",
+            "POST /v1/approver-sets",
+            "POST /v1/approver-sets/{version}/approvals",
+            "GET /v1/approvers",
+        ),
+        "the approvers are those of the whole post",
+    ),
+    "GET /v1/breaker": "the breaker stops the whole post",
+    "POST /v1/breaker/closing": "the breaker stops the whole post",
+    "GET /v1/warrants": "a list leaves out the warrants for other depots",
     "GET /v1/buildings": "a search by sector leaves out other managers' buildings",
     "GET /v1/clients/{client}": "a client of the post is no depot's",
     "PUT /v1/clients/{client}": "a client of the post is no depot's",

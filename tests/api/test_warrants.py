@@ -123,6 +123,28 @@ class TestRequest:
         assert judges[1].calls.get("/v1/warrants").body["warrants"] == [warrant]
         assert judges[1].calls.get(path_of(warrant)).body == warrant
 
+    def test_the_list_leaves_out_what_is_for_other_depots(
+        self, post: Api, judges: list[Person], lost: HeldHandset
+    ) -> None:
+        ours = a_warrant(judges[0].calls, lost)
+        both = a_warrant(judges[0].calls, lost, a_lost_handset(post, THEIRS))
+        listed = {
+            depot: [one["id"] for one in found.body["warrants"]]
+            for depot in (HERE, THERE, "99999A")
+            if (found := post.as_staff("auditor", scope=f"depot/{depot}").get("/v1/warrants"))
+        }
+        assert listed == {HERE: sorted([ours["id"], both["id"]]), THERE: [both["id"]], "99999A": []}
+
+    def test_the_list_has_pages(
+        self, post: Api, judges: list[Person], lost: HeldHandset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(records, "PAGE", 2)
+        made = sorted(a_warrant(judges[0].calls, lost)["id"] for _ in range(3))
+        first = judges[0].calls.get("/v1/warrants").body
+        second = judges[0].calls.get("/v1/warrants", after=first["after"]).body
+        assert [[one["id"] for one in page["warrants"]] for page in (first, second)] == [made[:2], made[2:]]
+        assert second["after"] is None
+
     @pytest.mark.parametrize("kind", HARMLESS)
     def test_what_destroys_nothing_needs_none(
         self, post: Api, judges: list[Person], lost: HeldHandset, kind: str

@@ -19,11 +19,12 @@ from chalicelib.connectors.importer.workers import take_file
 from chalicelib.core import aws, clock, ids, journal, keyring
 from chalicelib.core.access import ROLES
 from chalicelib.core.events import Event
+from chalicelib.fleet.commands import boxes
 from chalicelib.items.event_types import SCANNED
 from chalicelib.judging.workers import judging
 from chalicelib.signatures import rules
 from chalicelib.signatures.assembly import code_of
-from tests.support import buildings, doors, passes, stored
+from tests.support import buildings, doors, guards, passes, stored
 from tests.support.acts import a_hand_over
 from tests.support.api import Api
 from tests.support.cloud import BUCKET
@@ -70,10 +71,14 @@ BODIES: dict[str, Any] = {
     "POST /v1/redirection-checks": {"item": ITEM},
     "POST /v1/proxy-checks": {"item": ITEM, "holder": {"last_name": "MOREAU", "first_name": "Julien"}},
     "PUT /v1/proxies/{proxy}": PROXY,
+    "POST /v1/approver-sets": {"approvers": ["staff/bob", "staff/s-1"]},
+    "POST /v1/breaker/closing": {"reason": "It was a mistake."},
+    "POST /v1/warrants/{warrant}/cancellation": {"reason": "It was found."},
+    "POST /v1/warrants/{warrant}/rejection": {"reason": "It was found."},
     "POST /v1/depots/{depot}/attention/{entry}/handling": {"note": "Asked the carrier"},
     "POST /v1/proofs/{proof}/readings": {"reason": "claim", "details": "The addressee says that nothing came"},
 }
-"""Good bodies, for those endpoints whose fields must fit together."""
+"""Good bodies, for those endpoints whose fields must fit together; those that name what is in the post, once it is."""
 
 
 @dataclass
@@ -81,8 +86,10 @@ class Populated:
     """The post, its handset with its only scan (at the depot `HERE`), a ticket for another one, a file, a proxy and a
     redirection that wait for their verification, and a redirection that was verified. The handset also handed over
     another item, `proven`, against signature: `proof`, whose documents have the code `verification`, and which lacks
-    something: `entry` of its depot's work list. A building has a reader. Once a test asks for it, an `alert` of the
-    handset is open in the zone of its depot, which has a policy then, and its carrier has the two PINS.
+    something: `entry` of its depot's work list. A `command` waits for the handset, and a `warrant` to release it for
+    two approvers: staff whose `sub` is s-1 and bob, who are to approve the next version of their set too. A building
+    has a reader. Once a test asks for it, an `alert` of the handset is open in the zone of its depot, which has a
+    policy then, and its carrier has the two PINS.
     """
 
     api: Api
@@ -98,6 +105,8 @@ class Populated:
     proof: str
     verification: str
     entry: str
+    command: str
+    warrant: str
 
     @functools.cached_property
     def alert(self) -> str:
@@ -123,6 +132,7 @@ class Populated:
             "carrier": OURS,
             "client": CLIENT,
             "code": self.ticket,
+            "command": self.command,
             "corrects": self.event,
             "day": DAY,
             "depot": HERE,
@@ -140,6 +150,7 @@ class Populated:
             "route": "T12",
             "sector": SECTOR,
             "slug": "not-found",
+            "warrant": self.warrant,
             "zone": ZONE,
         }
 
@@ -149,6 +160,8 @@ class Populated:
             return self.names | {"redirection": self.verified}
         if path.endswith(("{item}/proofs", "{code}")):
             return self.names | {"item": self.proven, "code": self.verification}
+        if path.startswith("/v1/approver-sets"):
+            return self.names | {"version": 2}
         if path == "/v1/pass/help":
             self.give_help()
         if path.startswith("/v1/alert") or path.endswith("/help"):
@@ -198,6 +211,8 @@ def _populated(api: Api) -> Populated:
     event = handset.event(SCANNED, data={"step": "at-depot"})
     assert handset.sync(event).body["results"][0]["result"] == "recorded"
     desk, handed_over = Desk(api), _handed_over(handset, an_item())
+    entry = staff.get(f"/v1/depots/{HERE}/attention").body["entries"][0]["id"]
+    guarded = _guarded(api, handset)
     return Populated(
         api,
         handset,
@@ -211,8 +226,39 @@ def _populated(api: Api) -> Populated:
         proven=handed_over.subject.removeprefix("item/"),
         proof=handed_over.id,
         verification=code_of(keyring.key_of(rules.subject_of(handed_over.id))),
-        entry=staff.get(f"/v1/depots/{HERE}/attention").body["entries"][0]["id"],
+        entry=entry,
+        command=guarded.command,
+        warrant=guarded.warrant,
     )
+
+
+class _Guarded(NamedTuple):
+    command: str
+    warrant: str
+
+
+def _guarded(api: Api, handset: HeldHandset) -> _Guarded:
+    """What waits for a handset, and for two approvers; with good bodies for what is asked of it."""
+    judges = guards.approvers(api, "s-1", guards.BOB)
+    proposed = guards.propose(judges)
+    release = {"devices": [handset.device], "kind": "release", "reason": "It is their own from now on."}
+    warrant = guards.a_warrant(judges[0].calls, handset, **release)
+    message = {"devices": [handset.device], "kind": "message", "reason": "Not heard of.", "parameters": {"text": "?"}}
+    assert api.as_staff("dispatcher").post("/v1/commands", message).status == 201
+    [command] = boxes.load(handset.device).box.open
+    challenge = judges[0].calls.post("/v1/approver-passkeys/options").body["challenge"]
+    made = guards.Person(api, "s-1").passkey.register(guards.raw(challenge))
+    BODIES.update(
+        {
+            "POST /v1/approver-passkeys": {"credential": made},
+            "POST /v1/approver-sets/{version}/approvals": {"approval": judges[0].approval(proposed["text"])},
+            "POST /v1/commands": message,
+            "POST /v1/commands/{command}/reports": {"report": guards.signed_report(handset, command)},
+            "POST /v1/warrants": release,
+            "POST /v1/warrants/{warrant}/approvals": {"approval": judges[0].approval(warrant["text"])},
+        }
+    )
+    return _Guarded(command.id, warrant["id"])
 
 
 def _cheap_pins() -> str:
