@@ -18,7 +18,8 @@ from demo import seed, staff
 from demo.day import expect, say
 from handset import passes
 from handset.badge import NEWS, Badge
-from handset.client import Handset, new_id
+from handset.client import Handset
+from handset.ids import new_id
 from handset.passes import Wallet
 from handset.signing import HandsetKey
 from handset.transport import NoNetwork

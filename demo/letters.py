@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 from demo import pen, seed, staff, tour
 from demo.day import CARRIER, CLIENT, expect, files, lines, parcel_number, say
 from handset import door
-from handset.client import Handset, new_id
+from handset.client import Handset
+from handset.ids import new_id
 from infra.running import FOLDER, Run
 
 SURNAMES = (

@@ -9,13 +9,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from handset import door_commands, sos_commands
+from handset import door_commands, fleet_commands, sos_commands
 from handset.badge import BoundToAnother
 from handset.client import Handset, NotEnrolled
+from handset.container import ContainerClosed
 from handset.door_commands import NotOfAReader
 from handset.passes import NoPass, NotAReceipt
 from handset.sos import SelfTestUnanswered
 from handset.sos_commands import NoAlert
+from handset.strict import Malformed
 from handset.transport import NoNetwork, Refused
 
 STEPS = ("taken-in-charge", "at-depot", "out-for-delivery", "presented")
@@ -58,6 +60,8 @@ FAILURES: Mapping[type[Exception], str] = {
     NotOfAReader: "{}",
     NotAReceipt: "This is no receipt of a use of this handset's pass.",
     BoundToAnother: "The pass is bound to another key: it was not kept. Enrol the handset again.",
+    ContainerClosed: "The container is closed ({}): 'check-in' may open it again.",
+    Malformed: "What the back office answered is not its own: {}. It was not kept.",
     NoNetwork: "Not now: {}. Nothing is lost: try again later.",
     Refused: "{}",
 }
@@ -74,6 +78,8 @@ def run(given: argparse.Namespace) -> int:
     try:
         if given.action == "enrol":
             _enrol(given)
+        elif given.action == "space":
+            fleet_commands.show_space(given.folder)
         else:
             _act(Handset(given.folder, given.connect_to), given)
     except tuple(FAILURES) as failure:
@@ -92,6 +98,7 @@ def add_actions(commands: Any, *before: str) -> None:
         _add(commands, name, told, {**first, "item": None, field: values})
     sos_commands.add_actions(commands, *before)
     door_commands.add_actions(commands, *before)
+    fleet_commands.add_actions(commands, *before)
 
 
 def enrolled(handset: Handset) -> str:
@@ -127,6 +134,9 @@ def _act(handset: Handset, given: argparse.Namespace) -> None:
         sos_commands.act(handset, given)
     elif given.action in door_commands.ACTIONS:
         door_commands.act(handset, given)
+    elif given.action in fleet_commands.ACTIONS:
+        fleet_commands.act(handset, given)
+        _show_commands(handset)
     else:
         event_type, field, _ = FACTS[given.action]
         handset.record(event_type, given.item, **{field: getattr(given, field)})

@@ -109,10 +109,15 @@ def check_warrant(
     _check_approvals(warrant.get("approvals"), text, known)
 
 
+def read_warrant(warrant: Any) -> dict[str, Any]:
+    """What a warrant says, whoever approved it. Raises Untrusted."""
+    return _told(_text(warrant))
+
+
 def version_named(warrant: Any) -> int:
     """The version of the approvers that a warrant names; 0 if it names none."""
     try:
-        version = _told(_text(warrant)).get("approvers_version")
+        version = read_warrant(warrant).get("approvers_version")
     except Untrusted:
         return 0
     return version if type(version) is int else 0

@@ -7,23 +7,30 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
-from uuid import UUID
+from typing import Any, Final, cast
 
-from handset import acts, passes
-from handset.files import write_whole
+from handset import acts, passes, wiping
+from handset.container import Container, ContainerClosed
+from handset.files import read_json, remove, write_json
+from handset.ids import RANDOM_BITS, new_id, uuid7
 from handset.outbox import Event, Outbox
 from handset.passes import Wallet
 from handset.signing import HandsetKey
-from handset.transport import TIMEOUT_SECONDS, Answer, NoNetwork, Transport, monotonic_milliseconds
+from handset.transport import TIMEOUT_SECONDS, Answer, NoNetwork, Refused, Transport, monotonic_milliseconds
 
 _ENVELOPE_BYTES = 1024
 """Room in a batch for what is around the events."""
-_RANDOM_BITS = 74
-"""Of a UUIDv7."""
+
+FLEET: Final = "fleet"
+"""The folder, in that of the handset, of what it was commanded and whom it believes: it ends with the enrolment."""
+
+_ROUND: Final = "round"
+_PLAIN_ROUND: Final = "round.json"
 
 Use = dict[str, Any]
 """A use of a pass as the wallet notes it."""
@@ -61,27 +68,49 @@ class NotEnrolled(Exception):  # noqa: N818
 class Handset:
     """A handset whose memory is a folder: its key, its enrolment, its round, its passes and its outbox.
 
-    Take it up again from the same folder after it was killed: nothing that was done is lost. Each enrolment has a key
-    and an outbox of its own, and `enrolment.json` says which: the numbers of events begin anew with it. `now` is its
-    own clock, whatever that says.
+    Take it up again from the same folder after it was killed: nothing that was done is lost, and a wipe that was begun
+    is carried out before anything else; then NotEnrolled is raised. Each enrolment has a key and an outbox of its own,
+    and `enrolment.json` says which: the numbers of events begin anew with it. `now` is its own clock, whatever that
+    says.
+
+    The round is sealed in the container, for which a lease is asked when there is a round to keep. As long as no lease
+    was ever given (the back office has none to give, or cannot be reached) there is no container yet, and the round
+    lies in `round.json` as it is: it is sealed with the first lease. Once there is a container the round is never kept
+    outside of it; while it is closed there is no round, and events are recorded without one.
     """
 
     def __init__(
         self, folder: Path, connect_to: str = "", now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self.folder, self.now = folder, now
-        try:
-            self.enrolment: dict[str, Any] = json.loads((folder / "enrolment.json").read_text())
-        except FileNotFoundError as error:
-            raise NotEnrolled(str(folder)) from error
+        wiping.finish(folder)
+        kept = read_json(folder / "enrolment.json")
+        if kept is None:
+            raise NotEnrolled(str(folder))
+        self.enrolment: dict[str, Any] = kept
         self._key = HandsetKey.load(folder / self.enrolment["key"])
         self._transport = Transport(self.enrolment["url"], connect_to, now)
         self.outbox_file = folder / f"outbox-{self.enrolment['device']}-{self.enrolment['generation']}.db"
-        self.outbox = Outbox(self.outbox_file)
+        self.container = Container(folder, now)
         self._boot = secrets.token_hex(8)
         self.wallet = Wallet(folder, self._key.sign_raw, now, self._boot)
         self.commands_waiting = 0
         self.given_up: GivenUp | None = None
+        if wiping.begun(folder):
+            wiping.carry_out(self)
+            raise NotEnrolled(str(folder))
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """What waits to be sent; opened when it is needed, so that a handset whose outbox is broken still obeys."""
+        return Outbox(self.outbox_file)
+
+    @property
+    def fleet(self) -> Path:
+        """The folder of what this enrolment was commanded, and of whom it believes."""
+        path = self.folder / FLEET
+        path.mkdir(mode=0o700, exist_ok=True)
+        return path
 
     @classmethod
     def enrol(
@@ -99,6 +128,9 @@ class Handset:
         `given_up`.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if wiping.begun(folder):
+            with suppress(NotEnrolled):
+                cls(folder, connect_to, now)
         key_name = f"key-{hashlib.sha256(content['code'].encode()).hexdigest()[:16]}.pem"
         key = _key_in(folder / key_name)
         hardware = {
@@ -113,7 +145,7 @@ class Handset:
         answer = transport.send("POST", "/v1/enrolments", body, key=key, key_id=key.thumbprint)
         given_up = _leave_former(folder, answer.body["source"])
         enrolment = {**answer.body, "url": content["url"], "key": key_name}
-        write_whole(folder / "enrolment.json", json.dumps(enrolment).encode())
+        write_json(folder / "enrolment.json", enrolment)
         for unused in set(folder.glob("key-*.pem")) - {folder / key_name}:
             unused.unlink()
         handset = cls(folder, connect_to, now)
@@ -123,7 +155,7 @@ class Handset:
     def take_round(self) -> dict[str, Any]:
         """Today's bundle: the new one, or the one taken before if nothing has changed or there is no network.
 
-        Raises Refused, and NoNetwork if none was taken before.
+        Raises Refused, NoNetwork if none was taken before, and ContainerClosed if it cannot be kept.
         """
         kept = self.round
         headers = {"If-None-Match": kept["etag"]} if kept else {}
@@ -133,18 +165,41 @@ class Handset:
             if kept is None:
                 raise
             return dict(kept["bundle"])
-        if answer.body is not None:
-            taken = {"etag": answer.headers["etag"], "bundle": answer.body}
-            write_whole(self.folder / "round.json", json.dumps(taken).encode())
-            if given := answer.body["building_pass"]:
-                self.wallet.keep(base64.b64decode(given["token"]))
-        return dict((self.round or {})["bundle"])
+        if answer.body is None:
+            return dict((kept or {})["bundle"])
+        self._keep_round({"etag": answer.headers["etag"], "bundle": answer.body})
+        if given := answer.body["building_pass"]:
+            self.wallet.keep(base64.b64decode(given["token"]))
+        return dict(answer.body)
 
     @property
     def round(self) -> dict[str, Any] | None:
-        """The bundle that was taken last, with its ETag."""
-        path = self.folder / "round.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        """The bundle that was taken last, with its ETag; None if there is none or the container is closed."""
+        if self.container.locked:
+            return None
+        if not self.container.made:
+            return cast("dict[str, Any] | None", read_json(self.folder / _PLAIN_ROUND))
+        try:
+            sealed = self.container.read(_ROUND)
+        except ContainerClosed:
+            return None
+        return json.loads(sealed) if sealed else None
+
+    def take_lease(self) -> datetime:
+        """Have the container opened: until when it can be read. What lay outside of it is sealed.
+
+        Raises NoNetwork, Refused and ContainerClosed.
+        """
+        if self.container.locked:
+            raise ContainerClosed("it was locked by order")
+        given = self.call("POST", "/v1/lease").body
+        until = datetime.fromisoformat(given["until"])
+        self.container.take_lease(base64.b64decode(given["key"]), until)
+        plain = self.folder / _PLAIN_ROUND
+        if plain.exists():
+            self.container.write(_ROUND, plain.read_bytes())
+            remove([plain])
+        return until
 
     def scan(self, item: str, step: str) -> Event:
         """Record that an item was seen at a step of its way."""
@@ -187,21 +242,21 @@ class Handset:
             "carrier_drawing": acts.name_of(carrier_drawing) if carrier_drawing else None,
             **said,
         }
-        signed = acts.signed(act, self._key, self.enrolment["device"])
-        data = {"act": signed, "drawing": drawing, "carrier_drawing": carrier_drawing}
+        data = {"act": self.signed(act), "drawing": drawing, "carrier_drawing": carrier_drawing}
         return self.outbox.add_all([self._maker("facteo.item.handed-over", item, data) for item in items])
 
-    def sync(self) -> Synced:
+    def sync(self, until: datetime | None = None) -> Synced:
         """Send what waits, each event once, oldest first, in batches of the size that the policy allows.
 
-        Uses of passes go with it. Raises NoNetwork and Refused; what was sent before stays sent, and the rest stays in
-        the outbox.
+        Uses of passes go with it. No batch is begun, or waited for, after `until` if that is given. Raises NoNetwork
+        and Refused; what was sent before stays sent, and the rest stays in the outbox.
         """
         self.record_uses()
         policy, synced, through = self.enrolment["policy"], Synced(), 0
         events, size = policy["batch_events"], policy["batch_bytes"] - _ENVELOPE_BYTES
-        while waiting := self.outbox.waiting(events, size, after=through):
-            answer = self.call("POST", "/v1/events", {"clock": self._clock(), "events": waiting}).body
+        while (seconds := self._left(until)) > 0 and (waiting := self.outbox.waiting(events, size, after=through)):
+            body = {"clock": self._clock(), "events": waiting}
+            answer = self.call("POST", "/v1/events", body, timeout=seconds).body
             results = answer["results"]
             if len(results) != len(waiting):
                 raise NoNetwork(f"the answer speaks of {len(results)} events, and {len(waiting)} were sent")
@@ -225,6 +280,10 @@ class Handset:
         self.outbox.add_all([self._maker_of_use(one) for one in told if one["id"] not in recorded])
         self.wallet.told(len(uses))
 
+    def signed(self, content: dict[str, Any]) -> str:
+        """A content as a compact JWS (ES256) by the key of this enrolment, of canonical JSON."""
+        return acts.signed(content, self._key, self.enrolment["device"])
+
     @property
     def public_key(self) -> dict[str, str]:
         """The key of this enrolment as JWK (RFC 7517)."""
@@ -244,6 +303,28 @@ class Handset:
         )
         self.commands_waiting = int(answer.headers.get("facteo-commands-waiting", self.commands_waiting))
         return answer
+
+    def _keep_round(self, taken: dict[str, Any]) -> None:
+        if self._is_open():
+            self.container.write(_ROUND, json.dumps(taken).encode())
+            remove([self.folder / _PLAIN_ROUND])
+        else:
+            write_json(self.folder / _PLAIN_ROUND, taken)
+
+    def _is_open(self) -> bool:
+        """Whether the container is open, by a new lease if need be; raises if there is one and no lease can be had."""
+        if self.container.until is None:
+            try:
+                self.take_lease()
+            except (NoNetwork, Refused):
+                if self.container.made:
+                    raise
+                return False
+        return True
+
+    def _left(self, until: datetime | None) -> float:
+        """How many seconds an answer may be waited for."""
+        return min(TIMEOUT_SECONDS, (until - self.now()).total_seconds()) if until else TIMEOUT_SECONDS
 
     def _maker(self, event_type: str, item: str, data: dict[str, Any]) -> Callable[[int], Event]:
         barcode = {"raw": item, "symbology": "code128"}
@@ -283,8 +364,8 @@ def _leave_former(folder: Path, source: str) -> GivenUp | None:
         if former.enrolment["source"] == source:
             return None
         former.record_uses()
-        for forgotten in ("round.json", passes.FILE):
-            (folder / forgotten).unlink(missing_ok=True)
+        former.container.destroy()
+        remove(folder / forgotten for forgotten in (_PLAIN_ROUND, passes.FILE, FLEET))
         count = former.outbox.count()
         return GivenUp(count, former.outbox_file) if count else None
     finally:
@@ -317,20 +398,10 @@ def _event_of(use: Use, what: str, named: str, data: dict[str, Any]) -> Event:
 def _id_of(use: Use, told: str) -> str:
     """The id of an event that tells something of a use: always the same."""
     seed = hashlib.sha256(f"{use['pass']} {use['nonce']} {told}".encode()).digest()
-    return _uuid7(datetime.fromisoformat(use["at"]), int.from_bytes(seed) >> (len(seed) * 8 - _RANDOM_BITS))
+    return uuid7(datetime.fromisoformat(use["at"]), int.from_bytes(seed) >> (len(seed) * 8 - RANDOM_BITS))
 
 
 def _key_in(path: Path) -> HandsetKey:
     if not path.exists():
         HandsetKey.generate().save(path)
     return HandsetKey.load(path)
-
-
-def new_id(at: datetime | None = None) -> str:
-    """A UUIDv7 of that moment (RFC 9562, section 5.7); of now unless said otherwise."""
-    return _uuid7(at or datetime.now(UTC), secrets.randbits(_RANDOM_BITS))
-
-
-def _uuid7(at: datetime, random: int) -> str:
-    milliseconds = int(at.timestamp() * 1000)
-    return str(UUID(int=milliseconds << 80 | 0x7 << 76 | (random >> 62) << 64 | 0b10 << 62 | random & ((1 << 62) - 1)))

@@ -17,8 +17,9 @@ from typing import Any
 
 from handset import aml
 from handset.aml import Fix
-from handset.client import Handset, new_id
+from handset.client import Handset
 from handset.files import write_whole
+from handset.ids import new_id
 from handset.transport import NoNetwork, Refused
 
 ANSWERED_WITHIN = 8.0

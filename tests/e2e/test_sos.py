@@ -20,7 +20,8 @@ from demo import alerts, pager, seed, sos, staff
 from demo.console import Console
 from demo.pager import Page, Pager
 from handset import aml
-from handset.client import Handset, new_id
+from handset.client import Handset
+from handset.ids import new_id
 from handset.sos import Sensed, Sos, fix
 from infra.running import Run, session
 
