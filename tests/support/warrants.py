@@ -59,7 +59,7 @@ def approved_over(
     signed: dict[str, Any], name: str, passkey: Passkey, *, flags: int = 0x05, client: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """The warrant with a second approval that is signed over those flags and other members of the client data."""
-    text = base64.urlsafe_b64decode(signed["text"] + "=" * (-len(signed["text"]) % 4))
+    text = text_of(signed)
     challenge = base64url(hashlib.sha256(text).digest())
     told = _json({"type": "webauthn.get", "challenge": challenge, "origin": ORIGIN, **(client or {})})
     data = hashlib.sha256(RP_ID.encode()).digest() + bytes([flags]) + bytes(4)
@@ -96,6 +96,20 @@ def signed_set(before: bytes, approvers: Passkeys, /, *, by: Passkeys, **members
 def read(approvers: Sequence[tuple[str, Passkey]]) -> ApproverSet:
     """A set in which some may have the same name."""
     return read_set(encoded(a_set({}, approvers=[passkey.as_approver(name) for name, passkey in approvers])))
+
+
+def text_of(signed: dict[str, Any]) -> bytes:
+    """The text that was signed."""
+    return _raw(signed["text"])
+
+
+def payload(token: str) -> bytes:
+    """The payload of a JWS, unverified."""
+    return _raw(token.split(".")[1])
+
+
+def _raw(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def _json(content: Any) -> bytes:
