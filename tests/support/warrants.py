@@ -56,13 +56,19 @@ def approved_by(warrant: dict[str, Any], by: Sequence[tuple[str, Passkey]]) -> d
 
 
 def approved_over(
-    signed: dict[str, Any], name: str, passkey: Passkey, *, flags: int = 0x05, client: Mapping[str, Any] | None = None
+    signed: dict[str, Any],
+    name: str,
+    passkey: Passkey,
+    *,
+    flags: int = 0x05,
+    rest: bytes = bytes(4),
+    client: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The warrant with a second approval that is signed over those flags and other members of the client data."""
     text = text_of(signed)
     challenge = base64url(hashlib.sha256(text).digest())
     told = _json({"type": "webauthn.get", "challenge": challenge, "origin": ORIGIN, **(client or {})})
-    data = hashlib.sha256(RP_ID.encode()).digest() + bytes([flags]) + bytes(4)
+    data = hashlib.sha256(RP_ID.encode()).digest() + bytes([flags]) + rest
     signature = passkey.private.sign(data + hashlib.sha256(told).digest(), ec.ECDSA(hashes.SHA256()))
     approval = {
         "approver": name,

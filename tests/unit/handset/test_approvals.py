@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -147,7 +148,10 @@ class TestWhoApproved:
         assert code({**a_warrant(BOTH), "approvals": given}) == UNKNOWN
 
     def test_three_are_not_two(self) -> None:
-        assert code(a_warrant({**BOTH, "staff/cara": CARA})) == UNKNOWN
+        three = {**BOTH, "staff/cara": CARA}
+        known = read_set(encoded(a_set(three)))
+        assert code(a_warrant(BOTH), known=known) == ""
+        assert code(a_warrant(three), known=known) == UNKNOWN
 
 
 class TestTheAssertion:
@@ -168,6 +172,17 @@ class TestTheAssertion:
     @pytest.mark.parametrize("flags", [0x00, 0x01, 0x04, 0xFA])
     def test_the_user_was_not_there_or_not_verified(self, flags: int) -> None:
         assert code(warrants.approved_over(a_warrant(BOTH), "staff/bert", BERT, flags=flags)) == INVALID
+
+    @pytest.mark.parametrize("rest", [b"", bytes(3)])
+    def test_authenticator_data_that_is_cut_off(self, rest: bytes) -> None:
+        assert code(warrants.approved_over(a_warrant(BOTH), "staff/bert", BERT, rest=rest)) == INVALID
+
+    def test_authenticator_data_without_flags(self) -> None:
+        hashed = base64url(hashlib.sha256(RP_ID.encode()).digest())
+        assert code(changed(a_warrant(BOTH), "authenticator_data", hashed)) == INVALID
+
+    def test_authenticator_data_may_go_on(self) -> None:
+        assert code(warrants.approved_over(a_warrant(BOTH), "staff/bert", BERT, rest=bytes(20))) == ""
 
     def test_another_relying_party(self) -> None:
         foreign = Passkey("evil.example", ORIGIN, BERT.private, BERT.credential)

@@ -1,4 +1,4 @@
-"""The round in the container: sealed by the first lease, out of sight while there is none, there again with the next."""
+"""The round in the container: sealed by the first lease, out of sight without one, and there again with the next."""
 
 from __future__ import annotations
 
