@@ -211,6 +211,17 @@ class TestWhatIsSaid:
         assert obey(folder, office) == ["wiping"]
         assert office.reports[-1]["detail"] == {"sent": 0, "lost": 3}
 
+    def test_nothing_that_its_last_word_is_answered_stops_it(self, office: Office, folder: Path) -> None:
+        ordered(office)
+
+        def odd(method: str, path: str) -> None:
+            if path.endswith("/reports") and office.reports:
+                raise ValueError("a header that is no number")
+
+        office.hook = odd
+        assert obey(folder, office) == ["wiping"]
+        assert not (folder / "enrolment.json").exists()
+
     def test_without_the_word_of_the_back_office_nothing_is_destroyed(self, office: Office, folder: Path) -> None:
         before = fingerprint(folder)
         ordered(office)
