@@ -1,7 +1,8 @@
 """The rows of the fleet.
 
 `fleet`: tickets, devices, and what says that a key or a piece of hardware was seen before. `commands`: what is ordered
-of handsets, by whose leave, and losses. `loss-lines`, `policies` and `check-ins` say themselves what they hold.
+of handsets, by whose leave, and losses. `policies`: what handsets keep to, how far that has come, and what became of
+it. `check-ins`: what each handset said last. `loss-lines` says itself what it holds.
 """
 
 from __future__ import annotations
@@ -154,6 +155,72 @@ class CommandsRow(Table):
 
     def holds(self, kind: type[RecordT]) -> RecordT:
         """The record of this row."""
+        return msgspec.json.decode(self.content, type=kind)
+
+
+class PoliciesRow(Table):
+    """What all rows of the table have. Versions stand in keys as eight digits, so that their order is that of texts."""
+
+    table = "policies"
+
+    class Meta:
+        pass
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    expires_at = TTLAttribute(null=True)
+
+
+class PolicyRow(PoliciesRow):
+    """A record as JSON, by the version from which on it holds or which it is about: under `group/<kind>/<name>` and
+    `rollouts`; and under `applied/<version>` and `failing/<version>` by device. `signed/<digest>` has a signed policy.
+    """
+
+    class Meta:
+        pass
+
+    content = UnicodeAttribute()
+    revision = NumberAttribute(default=1)
+
+    @classmethod
+    def is_still(cls, revision: int) -> Condition:
+        """That the row is of this revision, as it was read; of 0, that there is none."""
+        return cls.revision == revision if revision else cls.is_none()
+
+    def holds(self, kind: type[RecordT]) -> RecordT:
+        """The record of this row."""
+        return msgspec.json.decode(self.content, type=kind)
+
+
+class TallyRow(PoliciesRow):
+    """How many devices reported on a version, and how many of them failed: under `tally/<version>`, in shards."""
+
+    class Meta:
+        pass
+
+    reported = NumberAttribute(default=0)
+    failed = NumberAttribute(default=0)
+
+
+class CheckInRow(Table):
+    """What a handset said last, as JSON, and when; and the totals of its personal use of even and of odd months.
+
+    Without an index, which would cost another write unit each time. Below 1 KiB, so that it costs one.
+    """
+
+    table = "check-ins"
+
+    class Meta:
+        pass
+
+    device = UnicodeAttribute(hash_key=True)
+    seen_at = UnicodeAttribute()
+    content = UnicodeAttribute()
+    use_even = UnicodeAttribute(null=True)
+    use_odd = UnicodeAttribute(null=True)
+
+    def holds(self, kind: type[RecordT]) -> RecordT:
+        """What the handset said."""
         return msgspec.json.decode(self.content, type=kind)
 
 

@@ -11,7 +11,9 @@ workers = Blueprint(__name__)
 
 @consumer.schedule(workers, "rate(1 minute)")
 def settle_fleet() -> None:
-    """Every minute: what time alone does to commands and loss cases."""
+    """Every minute: what time alone does to commands and loss cases, and to the rollout of a policy."""
     from chalicelib.fleet import sweeping  # noqa: PLC0415 - loads what signs and seals
+    from chalicelib.fleet.policies import rollouts  # noqa: PLC0415
 
     sweeping.sweep()
+    rollouts.advance()

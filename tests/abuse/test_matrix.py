@@ -19,7 +19,7 @@ from tests.support.buildings import BUILDING, OTHER
 from tests.support.factories import ITEM, a_handset
 from tests.support.fleet import HERE, OURS, THERE, NewHandset, a_carrier
 from tests.support.passes import SECTOR
-from tests.support.populated import BODIES, DAY, PROXY, REDIRECTION, ZONE, Populated, populated
+from tests.support.populated import BODIES, DAY, GROUP_POLICY, PROXY, REDIRECTION, ZONE, Populated, populated
 from tests.support.proxies import DOCUMENTS
 
 EVERYBODY = "everybody"
@@ -151,6 +151,22 @@ RIGHTS = {
     "POST /v1/warrants/{warrant}/rejection": APPROVING,
     "GET /v1/breaker": f"auditor {FLEET}",
     "POST /v1/breaker/closing": "security-officer",
+    "POST /v1/check-ins": "handset enrolled quarantined wiping",
+    "POST /v1/lease": "handset enrolled",
+    "GET /v1/fleet/devices": f"auditor {FLEET}",
+    "GET /v1/fleet/devices/csv": f"auditor {FLEET}",
+    "GET /v1/fleet/summary": f"auditor {FLEET}",
+    "GET /v1/policy": "handset enrolled",
+    "GET /v1/policy/usage": "handset enrolled",
+    "POST /v1/policy/application": "handset enrolled",
+    "GET /v1/policies/{kind}/{name}": "auditor fleet-admin",
+    "PUT /v1/policies/{kind}/{name}": "fleet-admin",
+    "GET /v1/policies/rollouts/{version}": "auditor fleet-admin",
+    "PUT /v1/policies/rollouts/{version}": "fleet-admin",
+    "POST /v1/policies/rollouts/{version}/next-ring": "fleet-admin",
+    "POST /v1/policies/rollouts/{version}/halt": "fleet-admin",
+    "POST /v1/policies/rollouts/{version}/resumption": "fleet-admin",
+    "GET /v1/devices/{device}/policy": f"auditor {FLEET}",
 }
 """Who may call each endpoint: roles of staff, the states of a handset, or the scope of another system.
 
@@ -356,6 +372,19 @@ def asks(post: Populated) -> dict[str, list[Ask]]:
         "PUT /v1/pass-perimeters/{depot}/{route}": [Ask(f"/v1/pass-perimeters/{HERE}/T12", {"sector": SECTOR})],
         **{name: [asked_of(post, name, f"depot/{HERE}")] for name in OF_GUARDS},
         "PUT /v1/alert-numbers/{device}": [Ask(f"/v1/alert-numbers/{device}", {"number": "+33612345678"})],
+        "GET /v1/fleet/devices": [Ask(f"/v1/fleet/devices?depot={HERE}")],
+        "GET /v1/fleet/devices/csv": [Ask(f"/v1/fleet/devices/csv?depot={HERE}")],
+        "GET /v1/fleet/summary": [Ask(f"/v1/fleet/summary?depot={HERE}")],
+        "GET /v1/policies/{kind}/{name}": [
+            Ask(f"/v1/policies/depot/{HERE}"),
+            Ask("/v1/policies/fleet/all", theirs="*"),
+        ],
+        "PUT /v1/policies/{kind}/{name}": [
+            Ask(f"/v1/policies/depot/{HERE}", GROUP_POLICY),
+            Ask("/v1/policies/fleet/all", GROUP_POLICY, "*"),
+        ],
+        "GET /v1/devices/{device}/policy": [Ask(f"/v1/devices/{device}/policy")],
+        **{name: [asked_of(post, name, "*")] for name in RIGHTS if "/v1/policies/rollouts/" in name},
     }
 
 

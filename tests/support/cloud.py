@@ -22,6 +22,7 @@ from bench.stage import QUEUES
 from chalicelib.alerts import zones
 from chalicelib.core import aws, keyring, oidc, settings, signing, table
 from chalicelib.core.table import Table
+from chalicelib.fleet.policies import documents, standing
 from chalicelib.passes import keys as pass_keys
 from tests.support import shortcuts, stored, transactions
 
@@ -152,6 +153,8 @@ def start_cold() -> None:
     signing.public_key.cache_clear()
     pass_keys.forget()
     zones.forget()
+    standing.forget()
+    documents.forget()
 
 
 def _forget_everything() -> None:

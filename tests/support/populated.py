@@ -45,6 +45,7 @@ POLICY = {
     "contacts": [{"id": "centre", "ways": [{"channel": "sms", "to": "+33155440000"}]}],
     "steps": [{"after": 0, "contacts": ["centre", "on-call"]}],
 }
+GROUP_POLICY = {"apn": "facteo.post", "blocked_apps": ["com.example.game"]}
 PROXY = a_proxy(start="2026-12-01", end="2026-12-31")
 REDIRECTION = a_request()
 
@@ -76,6 +77,11 @@ BODIES: dict[str, Any] = {
     "POST /v1/warrants/{warrant}/cancellation": {"reason": "It was found."},
     "POST /v1/warrants/{warrant}/rejection": {"reason": "It was found."},
     "POST /v1/depots/{depot}/attention/{entry}/handling": {"note": "Asked the carrier"},
+    "POST /v1/check-ins": {"outbox": 3, "battery": {"percent": 81}, "app_version": "1.4.0"},
+    "POST /v1/policy/application": {"version": 1, "applied": ["apn"], "not_applied": []},
+    "PUT /v1/policies/{kind}/{name}": GROUP_POLICY,
+    "PUT /v1/policies/rollouts/{version}": {"reason": "The first one"},
+    "POST /v1/policies/rollouts/{version}/halt": {"reason": "Mail does not come"},
     "POST /v1/proofs/{proof}/readings": {"reason": "claim", "details": "The addressee says that nothing came"},
 }
 """Good bodies, for those endpoints whose fields must fit together; those that name what is in the post, once it is."""
@@ -141,6 +147,9 @@ class Populated:
             "entry": self.entry,
             "import_id": self.import_id,
             "item": ITEM,
+            "kind": "depot",
+            "name": HERE,
+            "version": 1,
             "items": ITEM,
             "proof": self.proof,
             "proxy": self.proxy,
