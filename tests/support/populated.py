@@ -6,7 +6,7 @@ import copy
 import functools
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,7 +19,9 @@ from chalicelib.connectors.importer.workers import take_file
 from chalicelib.core import aws, clock, ids, journal, keyring
 from chalicelib.core.access import ROLES
 from chalicelib.core.events import Event
+from chalicelib.core.transaction import transaction
 from chalicelib.fleet.commands import boxes
+from chalicelib.fleet.policies import standing
 from chalicelib.items.event_types import SCANNED
 from chalicelib.judging.workers import judging
 from chalicelib.signatures import rules
@@ -129,6 +131,15 @@ class Populated:
         body, path = {"alert": self.alert}, f"/v1/passes/{self.handset.device}/help"
         assert self.api.as_staff("dispatcher").put(path, body).status == 200
 
+    def publish_policy(self, *referents: str) -> None:
+        """The first version of the policy is out, and its ring has had its time."""
+        body = {**BODIES["PUT /v1/policies/rollouts/{version}"], **({"referents": referents} if referents else {})}
+        assert self.api.as_staff("fleet-admin").put("/v1/policies/rollouts/1", body).status == 200
+        kept = standing.latest()
+        earlier = msgspec.structs.replace(kept.rollout, ring_since=clock.now() - timedelta(days=2))
+        with transaction() as work:
+            standing.save(work, earlier, instead_of=kept.revision)
+
     @property
     def names(self) -> dict[str, Any]:
         """The values by which parameters and fields name something that exists."""
@@ -147,8 +158,6 @@ class Populated:
             "entry": self.entry,
             "import_id": self.import_id,
             "item": ITEM,
-            "kind": "depot",
-            "name": HERE,
             "version": 1,
             "items": ITEM,
             "proof": self.proof,
@@ -173,6 +182,12 @@ class Populated:
             return self.names | {"version": 2}
         if path == "/v1/pass/help":
             self.give_help()
+        if path.startswith("/v1/policies/rollouts"):
+            self.publish_policy()
+        if path == "/v1/policy/application":
+            self.publish_policy(self.handset.device)
+        if path.endswith("/{kind}/{name}"):
+            return self.names | {"kind": "depot", "name": HERE}
         if path.startswith("/v1/alert") or path.endswith("/help"):
             return self.names | {"alert": self.alert}
         return self.names
