@@ -37,7 +37,11 @@ from chalicelib.connectors.importer.rules import LINES_PER_SLICE
 from chalicelib.connectors.tracking.rules import DUE_SHARDS, LINE_SHARDS, MAX_LINES, RUN_FOR
 from chalicelib.core.journal import TIME_SHARDS
 from chalicelib.core.keyring import DESTRUCTION_SHARDS
+from infra.apart import APART, API_HANDLER
 from infra.build import ROOT
+
+API_FUNCTIONS = frozenset({API_HANDLER, *(own.name for own in APART)})
+"""Whom API Gateway asks."""
 
 MESSAGES_OF_A_REQUEST = 10
 """Of SQS, at most."""
@@ -68,7 +72,7 @@ def limits(day: Day, found: Sequence[Flow], memory: Mapping[str, int]) -> list[L
     facts = by_name["tracking, delivered"].peak * day.tracking_batch
     a_second = {flow.name: flow.peak * seconds_of(flow.cost, day, memory[flow.function]) for flow in found}
     morning = sum(a_second[flow.name] for flow in found if flow.when != NIGHT)
-    api = sum(flow.peak for flow in found if flow.function == "api_handler")
+    api = sum(flow.peak for flow in found if flow.function in API_FUNCTIONS)
     shard = RELAY_MAX / seconds_of(relayed.cost, day, memory["relay"])
     shards, event_rate = LIMITS["shards of a new table's stream"], max(lines, 2 * facts)
     despatch = by_name[f"despatch, {FILE} lines"]
@@ -145,7 +149,7 @@ def limits(day: Day, found: Sequence[Flow], memory: Mapping[str, int]) -> list[L
             "API Gateway: requests a second",
             api,
             LIMITS["API Gateway: requests a second (quota)"],
-            "rounds, syncs and look-ups at their peaks together; staff and enrolments are not counted",
+            "what handsets and look-ups ask at their peaks together; staff and enrolments are not counted",
         ),
         Limit(
             "relay: events a second of a new table's stream",
@@ -176,7 +180,7 @@ def limits(day: Day, found: Sequence[Flow], memory: Mapping[str, int]) -> list[L
 def amounts(day: Day, found: Sequence[Flow], memory: Mapping[str, int]) -> dict[str, float]:
     """What is used of each that has a price, on the day."""
     runs = sum(flow.runs for flow in found)
-    api = sum(flow.runs for flow in found if flow.function == "api_handler")
+    api = sum(flow.runs for flow in found if flow.function in API_FUNCTIONS)
     sends = sum(flow.cost.ledger.calls["sqs.SendMessageBatch"] * flow.runs for flow in found)
     polls = sum(polls_of(flow) * flow.runs for flow in found)
     seconds = {flow.name: flow.runs * seconds_of(flow.cost, day, memory[flow.function]) for flow in found}
@@ -213,6 +217,10 @@ def measure(day: Day) -> dict[str, Cost]:
             "round": of.new_round(int(day.items)),
             "unchanged": of.unchanged_round(),
             "lookup": of.lookup(),
+            "check-in": of.check_in(),
+            "lease": of.lease(),
+            "policy": of.policy(),
+            "poll": of.poll(),
             "relay": of.relay(int(day.relay_batch)),
             "relay, full": of.relay(RELAY_MAX),
             **{f"tracking {kind}": of.tracking(kind, tracked) for kind in (ANNOUNCED, SCANNED, DELIVERED)},
@@ -239,6 +247,7 @@ def report(day: Day, found: Sequence[Flow], memory: Mapping[str, int]) -> Iterat
     for name, value in day._asdict().items():
         yield f"  {name:16}{value:>10,g}  {SOURCES[name]}"
     yield f"\n2. One of each, counted ({LINES_PER_SLICE} lines are a real slice, {MAX_LINES} a full file)"
+    yield "  Bytes are those of a request's body and of its answer's."
     yield f"  {'':30}{'calls':>6}{'written':>9}{'read':>7}{'CPU ms':>8}{'ms':>7}{'a day':>13}{'a second':>10}  peak"
     for flow in found:
         ledger = flow.cost.ledger
@@ -248,7 +257,9 @@ def report(day: Day, found: Sequence[Flow], memory: Mapping[str, int]) -> Iterat
             f"{flow.cost.cpu:8.1f}{took:7.0f}{flow.runs:13,.0f}{flow.peak:10.1f}  {flow.when}"
         )
     for flow in found:
-        yield f"  {flow.name}: " + ", ".join(f"{n} x {call}" for call, n in sorted(flow.cost.ledger.calls.items()))
+        calls = ", ".join(f"{n} x {call}" for call, n in sorted(flow.cost.ledger.calls.items()))
+        cost = flow.cost
+        yield f"  {flow.name}: {calls}" + (f"; {cost.bytes_in}+{cost.bytes_out} bytes" if cost.bytes_out else "")
     yield "\n3. DynamoDB, million units a day, and units in the busiest second"
     yield f"  {'':24}{'written':>10}{'read':>10}{'written/s':>12}{'read/s':>10}"
     written, read = units(found, "written"), units(found, "read")

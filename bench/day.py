@@ -17,6 +17,11 @@ class Day(NamedTuple):
     items: float = 60
     facts: float = 2
     syncs: float = 40
+    check_ins: float = 48
+    check_in_hours: float = 12
+    leases: float = 1
+    policies: float = 1
+    polls: float = 1
     announced: float = 0.7
     lookups: float = 0.7
     clients: float = 2_000
@@ -43,6 +48,11 @@ SOURCES: Mapping[str, str] = {
     "items": "assumed: items on a round that are tracked one by one",
     "facts": "assumed: of each item, out for delivery and its outcome",
     "syncs": "assumed: every 10 minutes of 7 hours, with what was done since",
+    "check_ins": "assumed: every 15 minutes of 12 hours; fewer with a battery below 30 %",
+    "check_in_hours": "assumed: over which check-ins come evenly",
+    "leases": "assumed: POST /v1/lease, when the handset is started",
+    "policies": "assumed: GET /v1/policy, a new version for everybody on that day",
+    "polls": "assumed: GET /v1/commands, one command a day for each",
     "announced": "assumed: part of the items whose sender announces them",
     "lookups": "assumed: of each item on that day, by whoever waits for it: GET /v1/suivi of one item",
     "clients": "assumed: senders that are sent return files",
@@ -137,6 +147,7 @@ def flows(day: Day, measured: Mapping[str, Cost], memory: Mapping[str, int]) -> 
             day.handsets * day.syncs * hourly,
             MORNING,
         ),
+        *_of_the_fleet(day, measured),
         Flow(
             "GET /v1/suivi, one item",
             "api_handler",
@@ -177,6 +188,21 @@ def flows(day: Day, measured: Mapping[str, Cost], memory: Mapping[str, int]) -> 
         _even(f"despatch, {FILE} lines", "despatch", measured["despatch"], lines / FILE),
         _even(f"sweep, {SWEEP} events", "sweep", measured["sweep"], (facts + announcements) / SWEEP),
         _even(f"erase, {ERASE} keys", "erase", measured["erase"], announcements / ERASE),
+    ]
+
+
+def _of_the_fleet(day: Day, measured: Mapping[str, Cost]) -> list[Flow]:
+    """What handsets ask besides their work: evenly while they are switched on."""
+    asked = {
+        "POST /v1/check-ins": ("check-in", day.check_ins),
+        "POST /v1/lease": ("lease", day.leases),
+        "GET /v1/policy": ("policy", day.policies),
+        "GET /v1/commands": ("poll", day.polls),
+    }
+    a_second = day.handsets * day.peak_factor / (day.check_in_hours * 3600)
+    return [
+        Flow(name, "fleet_api", measured[kind], day.handsets * times, a_second * times, MORNING)
+        for name, (kind, times) in asked.items()
     ]
 
 

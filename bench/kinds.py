@@ -16,6 +16,7 @@ from datetime import time as time_of_day
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
+import msgspec
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
@@ -29,6 +30,7 @@ from chalicelib.connectors.tracking import despatches
 from chalicelib.connectors.tracking import workers as tracking
 from chalicelib.core import access, aws, clock, ids, journal, keyring, oidc, settings
 from chalicelib.core.access import AccessRow
+from chalicelib.core.callers import StaffMember
 from chalicelib.core.events import Event
 from chalicelib.core.http_signatures import SignatureSettings
 from chalicelib.core.oidc import OIDCSettings
@@ -36,6 +38,21 @@ from chalicelib.core.progress import ProgressRow
 from chalicelib.core.transaction import transaction
 from chalicelib.erasure import service as erasure
 from chalicelib.erasure import workers as eraser
+from chalicelib.fleet.commands import requesting
+from chalicelib.fleet.commands.kinds import Kind
+from chalicelib.fleet.commands.schemas import Parameters, RequestCommand
+from chalicelib.fleet.policies import documents, rollouts, standing
+from chalicelib.fleet.policies.rules import LAST_RING
+from chalicelib.fleet.policies.schemas import (
+    Container,
+    Group,
+    GroupKind,
+    GroupPolicy,
+    Mail,
+    Proxy,
+    Publish,
+    RequiredApp,
+)
 from chalicelib.people import legacy
 from chalicelib.people.schemas import Address, CarrierEntry, Depot, Duty, Zone
 from chalicelib.rounds import plan
@@ -47,6 +64,8 @@ CARRIER, DEPOT, ROUTE, CLIENT, POSTCODE = "C1001", "75015A", "T12", "999999", "7
 ANNOUNCED, SCANNED, DELIVERED = "facteo.item.announced", "facteo.item.scanned", "facteo.item.delivered"
 
 Run = Callable[[], Any]
+
+_STAFF = StaffMember(actor="staff/bench", roles=frozenset({"fleet-admin"}), scopes=frozenset({"*"}))
 
 _numbers = itertools.count(1)
 _street = "RUE DE VAUGIRARD"
@@ -104,6 +123,33 @@ class Measured:
         with patch.object(oidc, "_key", lambda *_: public):
             app(event, None)
             return self._api(event)
+
+    def check_in(self) -> Cost:
+        """`POST /v1/check-ins` with all that a handset says, while nothing waits for it."""
+        _publish_policy()
+        device = _Device()
+        use = {"month": f"{clock.today():%Y-%m}", "call_seconds": 1830, "sms": 41}
+        told = json.dumps({**requests.CHECK_IN, "personal": use}).encode()
+        device.ask("POST", "/v1/check-ins", told)
+        return self._api(device.request("POST", "/v1/check-ins", told))
+
+    def lease(self) -> Cost:
+        """`POST /v1/lease` by a handset that has asked for it before."""
+        device = _Device()
+        device.ask("POST", "/v1/lease")
+        return self._api(device.request("POST", "/v1/lease"))
+
+    def policy(self) -> Cost:
+        """`GET /v1/policy` by a handset that does not have it, where others took the same."""
+        _publish_policy()
+        _Device().ask("GET", "/v1/policy")
+        return self._api(_Device().request("GET", "/v1/policy"))
+
+    def poll(self) -> Cost:
+        """`GET /v1/commands` with a message that waits."""
+        device = _Device()
+        device.is_told("Call your depot.")
+        return self._api(device.request("GET", "/v1/commands"))
 
     def slice(self, lines: int) -> Cost:
         """A slice of an announcement file, from its message to its result."""
@@ -211,12 +257,42 @@ class _Device:
         told = {"key": self._key, "device": self.id, "authority": authority, "now": clock.now(), "headers": headers}
         return requests.gateway_event(requests.signed(method, path, body, **told), path)
 
+    def is_told(self, text: str) -> None:
+        """Staff order a message for it."""
+        wanted = RequestCommand(
+            devices=(self.id,), kind=Kind.MESSAGE, reason="For the bench", parameters=Parameters(text=text)
+        )
+        requesting.request(wanted, by=_STAFF, correlation_id="bench")
+
     def ask(self, method: str, path: str, body: bytes = b"") -> dict[str, Any]:
         """The answer to a request."""
         answer: dict[str, Any] = app(self.request(method, path, body), None)
         if answer["statusCode"] != 200:
             raise RuntimeError(f"{path} answered {answer}")
         return answer
+
+
+def _publish_policy() -> None:
+    """A new version of the policy, which has reached everybody."""
+    newest = standing.latest()
+    version = newest.rollout.version + 1
+    documents.put(Group(GroupKind.FLEET, "all"), _policy(version), by=_STAFF, correlation_id="bench")
+    rollouts.publish(version, Publish(reason="For the bench"), by=_STAFF, correlation_id="bench")
+    kept = standing.latest()
+    with transaction() as work:
+        standing.save(work, msgspec.structs.replace(kept.rollout, ring=LAST_RING), instead_of=kept.revision)
+    standing.forget()
+
+
+def _policy(version: int) -> GroupPolicy:
+    """What a fleet may say: ten apps, mail, a proxy, and rules of the container."""
+    return GroupPolicy(
+        required_apps=tuple(RequiredApp(package=f"fr.post.app{n}", minimum_version=version) for n in range(10)),
+        blocked_apps=tuple(f"com.example.game{n}" for n in range(10)),
+        mail=Mail(server="mail.post.example", domain="post.example"),
+        proxy=Proxy(host="proxy.post.example", port=8080),
+        container=Container(lock_minutes=5, copy_paste=False, camera=True),
+    )
 
 
 def _system_token() -> tuple[str, dict[str, Any]]:

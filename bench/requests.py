@@ -13,6 +13,17 @@ from handset.signing import HandsetKey, Request, sign
 
 BOOT = "boot-1"
 
+CHECK_IN: Mapping[str, Any] = {
+    "battery": {"percent": 81, "charging": False, "health": "good"},
+    "storage_free_mb": 20480,
+    "os_patch": "2026-10-05",
+    "app_version": "1.4.0",
+    "network": "4g",
+    "outbox": 3,
+    "policy": 12,
+}
+"""What a handset says of itself, but for its personal use, whose month is that of the clock."""
+
 
 def a_scan(device: str, sequence: int, item: str, now: datetime, step: str = "out-for-delivery") -> dict[str, Any]:
     """A scan of an item, as the reference handset writes it."""

@@ -77,6 +77,8 @@ def moto_cloud() -> Iterator[None]:
         )
         key = aws.client("kms").create_key()["KeyMetadata"]["KeyId"]
         aws.client("kms").create_alias(AliasName="alias/facteo-bench-personal-data", TargetKeyId=key)
+        key = aws.client("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
+        aws.client("kms").create_alias(AliasName="alias/facteo-bench-signing", TargetKeyId=key)
         for model in {model.table: model for model in _models(Table)}.values():
             model.create_table(read_capacity_units=1, write_capacity_units=1)
         yield

@@ -17,7 +17,7 @@ from chalicelib.core.progress import ProgressRow
 from tests.support.api import Api
 
 MEMORY = dict.fromkeys(
-    ["api_handler", "take_slice", "relay", "tracking", "sorting", "despatch", "sweep", "erase"], 1769
+    ["api_handler", "fleet_api", "take_slice", "relay", "tracking", "sorting", "despatch", "sweep", "erase"], 1769
 )
 
 
@@ -43,6 +43,10 @@ def a_day(**changes: float) -> list[Flow]:
         "round",
         "unchanged",
         "lookup",
+        "check-in",
+        "lease",
+        "policy",
+        "poll",
         "slice",
         "relay",
         "relay, full",
@@ -91,6 +95,19 @@ def test_every_handset_syncs_and_every_fact_is_relayed() -> None:
     assert runs["POST /v1/events"] == 40
     assert (runs["GET /v1/round, new"], runs["GET /v1/round, unchanged"]) == (10, 20)
     assert runs["relay, facts"] == 12
+
+
+def test_every_handset_checks_in_evenly_while_it_is_switched_on() -> None:
+    found = {flow.name: flow for flow in a_day(handsets=3600, check_ins=48, check_in_hours=12, leases=2)}
+    check_ins, leases = found["POST /v1/check-ins"], found["POST /v1/lease"]
+    assert (check_ins.runs, check_ins.function) == (3600 * 48, "fleet_api")
+    assert check_ins.peak == pytest.approx(3600 * 48 * Day().peak_factor / (12 * 3600))
+    assert leases.runs == 7200
+
+
+def test_every_api_function_is_asked_by_api_gateway() -> None:
+    found = [a_flow(function=function) for function in ("api_handler", "fleet_api", "relay")]
+    assert capacity.amounts(Day(), found, MEMORY)["API Gateway REST, a million requests"] == pytest.approx(20 / 1e6)
 
 
 def test_every_item_is_looked_up_as_often_as_assumed() -> None:
@@ -174,6 +191,14 @@ def test_a_lookup_is_one_query(api: Api) -> None:
         cost = Measured(clerk).lookup()
     assert cost.ledger.dynamodb == {"Query": 1}
     assert cost.bytes_out > 500
+
+
+def test_a_check_in_costs_a_unit_of_each_kind(api: Api) -> None:
+    with Clerk().listening() as clerk:
+        cost = Measured(clerk).check_in()
+    assert cost.ledger.dynamodb == {"GetItem": 1, "UpdateItem": 1}
+    assert (cost.ledger.written, cost.ledger.read) == ({"check-ins": 1}, {"access": 1})
+    assert cost.bytes_in + cost.bytes_out < 512
 
 
 def test_a_row_that_is_not_there_costs_a_read(api: Api) -> None:
