@@ -80,6 +80,7 @@ SINGLE: Final = (
         "breaching",
     ),
     Alarm("DespatchesFailed", "files-do-not-leave", "DespatchesFailed", 0, OURS, periods=6),
+    Alarm("PolicyHalted", "a-policy-was-halted", "PolicyHalted", 0, OURS),
     Alarm("SequenceClash", "two-handsets-with-one-key", "SequenceClash", 0, OURS),
     Alarm("BreakerOpened", "the-breaker-opened", "BreakerOpened", 0, OURS, seconds=MINUTES),
     Alarm("ApiFailing", "the-api-fails", "5XXError", 5, "AWS/ApiGateway", {"ApiName": {"Fn::Sub": "facteo-${Stage}"}}),
