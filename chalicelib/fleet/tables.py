@@ -205,7 +205,8 @@ class TallyRow(PoliciesRow):
 class CheckInRow(Table):
     """What a handset said last, as JSON, and when; and the totals of its personal use of even and of odd months.
 
-    Without an index, which would cost another write unit each time. Below 1 KiB, so that it costs one.
+    Without an index, which would cost another write unit each time. Below 1 KiB, so that it costs one. It expires a year
+    after the last one.
     """
 
     table = "check-ins"
@@ -218,6 +219,7 @@ class CheckInRow(Table):
     content = UnicodeAttribute()
     use_even = UnicodeAttribute(null=True)
     use_odd = UnicodeAttribute(null=True)
+    expires_at = TTLAttribute()
 
     def holds(self, kind: type[RecordT]) -> RecordT:
         """What the handset said."""

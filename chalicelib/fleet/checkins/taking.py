@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 import msgspec
 from pynamodb.expressions.update import Action
@@ -16,6 +17,9 @@ from chalicelib.fleet.commands import boxes, proving
 from chalicelib.fleet.policies import rules as policy_rules
 from chalicelib.fleet.policies import serving
 from chalicelib.fleet.tables import CheckInRow
+
+KEPT_FOR: Final = timedelta(days=400)
+"""After the last check-in: a handset that is found after a year still has its last word, and nobody's use for ever."""
 
 
 def take(told: CheckIn, who: Handset, *, correlation_id: str) -> CheckedIn:
@@ -43,6 +47,7 @@ def _actions(told: CheckIn, who: Handset, lease_until: datetime | None, now: dat
     bare = msgspec.structs.replace(told, personal=None)
     said = Said(generation=who.generation, lease_until=lease_until, told=bare)
     return [
+        CheckInRow.expires_at.set(now + KEPT_FOR),
         CheckInRow.seen_at.set(clock.stamp(now)),
         CheckInRow.content.set(msgspec.json.encode(said).decode()),
         *_use(told.personal, who),

@@ -32,10 +32,12 @@ def begin(work: UnitOfWork, version: int) -> None:
 
 
 def note(who: Handset, told: Application) -> bool:
-    """Keep what a handset says of a version: two reads, and a transaction if that is new. Whether it is a failure that
-    is new. Raises RequestInvalid for a version that it was not given.
+    """Keep what a handset says of a version: two reads, and a transaction if that is new. Whether something failed.
+
+    Raises RequestInvalid for a version that it was not given.
     """
-    return retried(lambda: _note(who, told))
+    retried(lambda: _note(who, told))
+    return bool(told.not_applied)
 
 
 def tally_of(version: int) -> Tally:
@@ -57,7 +59,7 @@ def of_device(version: int, device: str) -> DeviceApplication | None:
     return row.holds(DeviceApplication) if row else None
 
 
-def _note(who: Handset, told: Application) -> bool:
+def _note(who: Handset, told: Application) -> None:
     _check_given(who, told.version)
     row = PolicyRow.find(_applied_key(told.version), who.device)
     before = row.holds(DeviceApplication) if row else None
@@ -70,13 +72,12 @@ def _note(who: Handset, told: Application) -> bool:
         not_applied=told.not_applied,
     )
     if before is not None and _says(before) == _says(now):
-        return False
+        return
     with transaction() as work:
         revision = int(row.revision) if row else 0
         _put(work, _applied_key(told.version), now, revision)
         _count(work, told.version, before, now)
         _list(work, told.version, before, now)
-    return bool(now.not_applied)
 
 
 def _check_given(who: Handset, version: int) -> None:

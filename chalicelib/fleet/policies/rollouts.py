@@ -113,14 +113,14 @@ def judge() -> None:
 
 
 def advance() -> None:
-    """What is due, once a minute: one query while nothing is rolled out, else two, and a transaction if it moves."""
+    """What is due, once a minute: two queries, three while a version is on its way, and a transaction if it moves."""
     retried(_advance)
 
 
 def _advance() -> None:
     kept = standing.latest()
     rollout = kept.rollout
-    if rules.is_complete(rollout) or rollout.halted or _judge(kept):
+    if not rollout.version or rollout.halted or _judge(kept) or rules.is_complete(rollout):
         return
     has_had_its_time = clock.now() >= rollout.ring_since + _tried_for()
     if has_had_its_time and applying.tally_of(rollout.version).reported:
