@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import ClassVar, Protocol
 
 import msgspec
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 
 from chalicelib.core import http_signatures, ids, oidc, settings, telemetry
 from chalicelib.core.call import Call
@@ -65,7 +65,7 @@ class AccessRow(Table):
 
     Events `1..acknowledged_through` have been taken, and those in `beyond`: ranges `from-to` separated by spaces.
     `revision` changes with each write but that of `commands_waiting`, so that two writers at once are noticed.
-    `assurance` says how well its key is kept.
+    `assurance` says how well its key is kept. `lease_withheld`: the lease of its container is not put off any more.
     """
 
     table = "access"
@@ -84,6 +84,7 @@ class AccessRow(Table):
     commands_waiting = NumberAttribute(default=0)
     revision = NumberAttribute(default=0)
     assurance = UnicodeAttribute(default="none")
+    lease_withheld = BooleanAttribute(default=False)
 
 
 class Handset(Principal, frozen=True, kw_only=True):
@@ -271,11 +272,22 @@ def grant(work: UnitOfWork, row: AccessRow, *, replaces: AccessRow | None) -> No
     work.put(row, when=condition, otherwise=ChangedMeanwhile("The device was enrolled at the same time."))
 
 
-def set_state(work: UnitOfWork, row: AccessRow, state: DeviceState, *, waiting: int | None = None) -> None:
-    """Change what a device may do, from its next request on, and how many commands wait for it, if that changes."""
+def set_state(
+    work: UnitOfWork,
+    row: AccessRow,
+    state: DeviceState,
+    *,
+    waiting: int | None = None,
+    lease_withheld: bool | None = None,
+) -> None:
+    """Change what a device may do, from its next request on; how many commands wait for it, and whether its lease is
+    withheld, if that changes.
+    """
     changes = [AccessRow.state.set(state.value), AccessRow.revision.set(row.revision + 1)]
     if waiting is not None:
         changes.append(AccessRow.commands_waiting.set(waiting))
+    if lease_withheld is not None:
+        changes.append(AccessRow.lease_withheld.set(lease_withheld))
     work.update(
         row,
         changes,
@@ -314,6 +326,14 @@ def current(handset: Handset) -> AccessRow:
     if row.state == DeviceState.RETIRED or int(row.generation) != handset.generation:
         raise DeviceBlocked("This enrolment has ended. Enrol the handset again.", state=row.state)
     return row
+
+
+def state_of(device: str) -> DeviceState:
+    """What a device may do now: one read. Raises NotFound."""
+    row = AccessRow.find(device)
+    if row is None:
+        raise NotFound(f"There is no device {device}.")
+    return DeviceState(row.state)
 
 
 def enrolled(device: str) -> AccessRow:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from chalicelib.core import access
+from chalicelib.core.access import DeviceState
 from chalicelib.core.errors import NotFound
 from chalicelib.fleet.attestation import Assurance
 from chalicelib.fleet.tables import CarrierDeviceRow, DeviceRow
@@ -15,6 +17,11 @@ def assurance_of(device: str) -> Assurance:
 def depot_of(device: str) -> str:
     """The depot of a device: one read. Raises NotFound."""
     return str(_existing(device).depot)
+
+
+def is_blocked(device: str) -> bool:
+    """Whether a device may do nothing now but send and obey, or nothing at all: one consistent read. Raises NotFound."""
+    return access.state_of(device) is not DeviceState.ENROLLED
 
 
 def devices_of(carrier: str) -> list[str]:

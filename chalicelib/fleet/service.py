@@ -7,17 +7,17 @@ from datetime import datetime
 
 import msgspec
 
-from chalicelib.core import clock, events
+from chalicelib.core import clock
 from chalicelib.core.access import AccessRow, DeviceState
 from chalicelib.core.callers import StaffMember
-from chalicelib.core.errors import ChangedMeanwhile, NotFound, RequestInvalid
+from chalicelib.core.errors import NotFound, RequestInvalid
 from chalicelib.core.transaction import retried, transaction
-from chalicelib.fleet import rules, tables
+from chalicelib.fleet import retiring, rules, tables
 from chalicelib.fleet.attestation import Assurance
-from chalicelib.fleet.commands import boxes, requesting
+from chalicelib.fleet.commands import boxes
 from chalicelib.fleet.guards import buckets, refusals
 from chalicelib.fleet.guards.buckets import Family
-from chalicelib.fleet.schemas import Device, DeviceRetired, Devices, DeviceSearch
+from chalicelib.fleet.schemas import Device, Devices, DeviceSearch
 from chalicelib.fleet.tables import CarrierDeviceRow, DeviceRow, HardwareRow, Known
 from chalicelib.people import lookup as people
 
@@ -65,25 +65,9 @@ def _retire(device: str, reason: str, by: StaffMember, correlation_id: str) -> D
     if entry.state == DeviceState.RETIRED:
         return _shown(row, entry)
     before = boxes.load(device)
-    event = events.make(
-        "facteo.device.retired",
-        f"device/{device}",
-        DeviceRetired(generation=int(row.generation), reason=reason),
-        actor=by.actor,
-        correlation_id=correlation_id,
-        place=f"depot/{row.depot}",
-    )
     with transaction() as work:
         buckets.take(work, Family.WITHHELD, by.actor, [buckets.place_of(row.depot)], now=clock.now())
-        box = requesting.end_all(work, before.box, by=by.actor, correlation_id=correlation_id)
-        boxes.save(work, before, box, retired=True)
-        work.update(
-            row,
-            [DeviceRow.retired_for.set(reason)],
-            when=DeviceRow.generation == row.generation,
-            otherwise=ChangedMeanwhile("The device was enrolled again at the same time."),
-        )
-        work.append(event)
+        retiring.retire(work, before, before.box, reason, by=by.actor, correlation_id=correlation_id)
     entry.state, row.retired_for = DeviceState.RETIRED.value, reason
     return _shown(row, entry)
 

@@ -127,7 +127,8 @@ class _CommandsByDue(GlobalSecondaryIndex["CommandsRow"]):
 
 class CommandsRow(Table):
     """A record as JSON under `device/<id>` (its box: open commands), `command/<id>`, `warrant/<id>`, `loss/<id>` (a
-    loss case), `approvers` (the set in force), `approvers/<version>`, `bucket/<scope>` or `breaker`.
+    loss case), `approvers` (the set in force), `approvers/<version>`, `bucket/<scope>`, `breaker` or
+    `loss-reports/<device>` (what was reported on it today).
 
     `revision` goes up with each write. `group` is what it is listed with. What somebody must look at at a moment stands
     in the index `by-due`.
@@ -205,8 +206,8 @@ class TallyRow(PoliciesRow):
 class CheckInRow(Table):
     """What a handset said last, as JSON, and when; and the totals of its personal use of even and of odd months.
 
-    Without an index, which would cost another write unit each time. Below 1 KiB, so that it costs one. It expires a year
-    after the last one.
+    Without an index, which would cost another write unit each time. Below 1 KiB, so that it costs one. It expires a
+    year after the last one.
     """
 
     table = "check-ins"
@@ -224,6 +225,27 @@ class CheckInRow(Table):
     def holds(self, kind: type[RecordT]) -> RecordT:
         """What the handset said."""
         return msgspec.json.decode(self.content, type=kind)
+
+
+class LossLinesRow(Table):
+    """What there is many of, about handsets that were lost.
+
+    | pk | sk | content |
+    |---|---|---|
+    | `position/<case>` | its moment | a position, sealed under the case's key |
+    | `carrier/<id>` | `<case>` | nothing: a loss case of a handset of theirs |
+    | `held/<device>/<generation>` | `<event>` | the subject of a quarantined event |
+    """
+
+    table = "loss-lines"
+
+    class Meta:
+        pass
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    content = UnicodeAttribute(null=True)
+    expires_at = TTLAttribute(null=True)
 
 
 class Known(NamedTuple):

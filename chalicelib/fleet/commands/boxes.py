@@ -84,8 +84,11 @@ def load_many(devices: Iterable[str]) -> dict[str, Held]:
     }
 
 
-def save(work: UnitOfWork, before: Held, box: Box, *, retired: bool = False) -> None:
-    """Write a box, and what its device may do from now on: see `_state_of`. `retired`: nothing, for ever.
+def save(
+    work: UnitOfWork, before: Held, box: Box, *, retired: bool = False, lease_withheld: bool | None = None
+) -> DeviceState:
+    """Write a box, and what its device may do from now on, which is returned: see `_state_of`. `retired`: nothing, for
+    ever. `lease_withheld`: whether its lease is, if that changes.
 
     The work is refused with ChangedMeanwhile if either changed since it was read.
     """
@@ -94,10 +97,11 @@ def save(work: UnitOfWork, before: Held, box: Box, *, retired: bool = False) -> 
     records.save(work, key_of(box.device), kept, instead_of=before.revision, due=_due(kept))
     waiting = sum(command.state in BEFORE_ACCEPTED for command in kept.open)
     state = DeviceState.RETIRED if retired else _state_of(kept, before.state)
-    if state is not before.state:
-        access.set_state(work, before.entry, state, waiting=waiting)
+    if state is not before.state or lease_withheld is not None:
+        access.set_state(work, before.entry, state, waiting=waiting, lease_withheld=lease_withheld)
     elif waiting != before.entry.commands_waiting:
         access.set_waiting(work, before.entry, waiting)
+    return state
 
 
 def file_all(work: UnitOfWork, before: Held, box: Box) -> None:

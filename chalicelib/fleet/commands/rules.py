@@ -96,7 +96,7 @@ def check_applicable(kind: Kind, box: Box) -> None:
 
 
 def check_room(box: Box) -> None:
-    """Raise TooManyCommands if the box is full."""
+    """Raise TooManyCommands if the box is full: what has just ended takes no room."""
     if sum(map(stays, box.open)) >= MOST_OPEN:
         raise TooManyCommands("Call off what is not needed any more.", most=MOST_OPEN)
 
