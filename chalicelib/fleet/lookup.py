@@ -20,7 +20,7 @@ def depot_of(device: str) -> str:
 
 
 def is_blocked(device: str) -> bool:
-    """Whether a device may do nothing now but send and obey, or nothing at all: one consistent read. Raises NotFound."""
+    """Whether a device may do nothing now but send and obey, or not even that: one consistent read. Raises NotFound."""
     return access.state_of(device) is not DeviceState.ENROLLED
 
 

@@ -13,7 +13,7 @@ from chalicelib.fleet.tables import DeviceRow
 
 
 def retire(work: UnitOfWork, before: Held, box: Box, reason: str, *, by: str, correlation_id: str) -> None:
-    """Write a box whose device is retired, and why. The work is refused with ChangedMeanwhile if it changed meanwhile."""
+    """Write a box whose device is retired, and why. The work is refused with ChangedMeanwhile if others were faster."""
     ended = requesting.end_all(work, box, by=by, correlation_id=correlation_id)
     boxes.save(work, before, ended, retired=True)
     work.update(

@@ -9,9 +9,11 @@ from chalicelib.core import clock, telemetry
 from chalicelib.fleet import records
 from chalicelib.fleet.commands import settling
 from chalicelib.fleet.guards import warrants
+from chalicelib.fleet.losses import ladder
 
 DUE: Final[Mapping[str, Callable[[str], None]]] = {
     "device": settling.settle_device,
+    "loss": ladder.ask_for_approvals,
     "warrant": warrants.settle,
 }
 """What the key of a due record begins with → who settles it, by its id."""

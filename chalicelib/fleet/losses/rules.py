@@ -1,0 +1,162 @@
+"""Pure decisions about loss cases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from chalicelib.core.errors import Conflict, Problem, RequestInvalid
+from chalicelib.fleet.commands import rules as command_rules
+from chalicelib.fleet.commands.kinds import KINDS, Kind
+from chalicelib.fleet.commands.rules import NotApplicable
+from chalicelib.fleet.commands.schemas import Box, Command
+from chalicelib.fleet.commands.states import BEFORE_ACCEPTED, State
+from chalicelib.fleet.losses.schemas import CaseState, LossCase, LossKind, Next, Position, Positions, Reports
+
+ASKED_AFTER: Final = timedelta(hours=24)
+"""What was not found by then is seldom found."""
+REPORTS_A_DAY: Final = 3
+"""On one handset, for as many carriers."""
+POSITIONS_KEPT_FOR: Final = timedelta(days=60)
+"""They are purged when the case ends; of one that never does, after that."""
+CLOCKS_DIFFER: Final = timedelta(minutes=5)
+
+LEADS_TO: Final[Mapping[CaseState, frozenset[CaseState]]] = {
+    CaseState.OPEN: frozenset({CaseState.FOUND, CaseState.CLOSED, CaseState.WIPED}),
+    CaseState.CLOSED: frozenset({CaseState.FOUND, CaseState.WIPED}),
+    CaseState.FOUND: frozenset({CaseState.WIPED}),
+    CaseState.WIPED: frozenset(),
+}
+"""State → the ends that may follow."""
+
+LOCKS: Final = frozenset({Kind.LOST_MODE, Kind.LOCK, Kind.CONTAINER_LOCK})
+"""What a handset that was found is to be freed from."""
+_LASTS: Final = frozenset({State.ACCEPTED, State.SUCCEEDED, State.UNANSWERED})
+"""States in which an accepted lost mode may last; not if the handset says that it failed."""
+_NEVER_DONE: Final = frozenset({State.REFUSED, State.UNSUPPORTED})
+
+REASONS: Final[Mapping[LossKind, str]] = {
+    LossKind.LOST: "This handset was reported lost.",
+    LossKind.STOLEN: "This handset was reported stolen.",
+}
+"""What the carrier reads of why."""
+
+
+class CaseOver(Conflict):
+    title = "The loss case has ended otherwise"
+
+
+class NoLostMode(Conflict):
+    title = "This handset is not in lost mode"
+
+
+class NoWipe(Conflict):
+    title = "The handset has not signed for a wipe"
+
+
+class TooManyReports(Problem):
+    status = 429
+    title = "Too many losses were reported on this handset today"
+
+
+def check_end(before: CaseState, end: CaseState) -> None:
+    """Raise CaseOver unless a case may end so."""
+    if end not in LEADS_TO[before]:
+        raise CaseOver(f"It is {before}.", state=before)
+
+
+def check_open(case: LossCase) -> None:
+    """Raise CaseOver unless a case is open."""
+    if case.state is not CaseState.OPEN:
+        raise CaseOver(f"It is {case.state}. Declare the handset lost if it is lost again.", state=case.state)
+
+
+def check_lost_since(moment: datetime | None, now: datetime) -> None:
+    """Raise RequestInvalid for a handset that is to be lost in the future."""
+    if moment is not None and moment > now + CLOCKS_DIFFER:
+        raise RequestInvalid("It cannot have been lost after now.")
+
+
+def reported(before: Reports | None, carrier: str, day: str) -> Reports:
+    """What was reported on a handset today, with one more; a carrier counts once. Raises TooManyReports."""
+    today = before if before is not None and before.day == day else Reports(day=day)
+    if carrier in today.carriers:
+        return today
+    if len(today.carriers) >= REPORTS_A_DAY:
+        raise TooManyReports("Call your depot: staff can declare it.", most=REPORTS_A_DAY)
+    return msgspec.structs.replace(today, carriers=(*today.carriers, carrier))
+
+
+def ended(case: LossCase, state: CaseState, now: datetime) -> LossCase:
+    """A case that has ended: nothing is asked for any more."""
+    return msgspec.structs.replace(case, state=state, ended_at=now, ask_at=None)
+
+
+def asked(case: LossCase, now: datetime, *, wiping: bool) -> LossCase:
+    """A case in which approvals were asked for; of one that is to be wiped anyway nobody is asked now."""
+    if wiping:
+        return msgspec.structs.replace(case, ask_at=now + ASKED_AFTER)
+    return msgspec.structs.replace(case, ask_at=None, approvals_asked_at=now)
+
+
+def with_position(case: LossCase, position: Position) -> LossCase:
+    """A case of which one more position was taken."""
+    first, last = case.positions.first or position.at, case.positions.last or position.at
+    taken = Positions(taken=case.positions.taken + 1, first=min(first, position.at), last=max(last, position.at))
+    return msgspec.structs.replace(case, positions=taken)
+
+
+def check_position(position: Position, ordered: Iterable[Command], now: datetime) -> None:
+    """Raise NoLostMode unless it was taken since the handset signed for lost mode, RequestInvalid for the future."""
+    accepted = [one.accepted_at for one in ordered if one.kind is Kind.LOST_MODE and one.state in _LASTS]
+    began = min((moment for moment in accepted if moment), default=None)
+    if began is None or position.at < began - CLOCKS_DIFFER:
+        raise NoLostMode("Send positions only while lost mode lasts. Nothing was kept.")
+    if position.at > now + CLOCKS_DIFFER:
+        raise RequestInvalid("It cannot have been there after now.")
+
+
+def is_accepted_wipe(command: Command) -> bool:
+    """Whether a handset has signed that it would destroy: nobody knows what of it is left."""
+    return KINDS[command.kind].destroys and command.accepted_at is not None
+
+
+def may_be_locked(ordered: Iterable[Command]) -> bool:
+    """Whether a lock, or lost mode, may have reached the handset."""
+    return any(one.kind in LOCKS and one.attempts and one.state not in _NEVER_DONE for one in ordered)
+
+
+def to_call_off(case: LossCase, box: Box) -> list[Command]:
+    """What was ordered because of the loss, and was not signed for yet."""
+    waiting = [one for one in box.open if one.state in BEFORE_ACCEPTED]
+    return [
+        one
+        for one in waiting
+        if KINDS[one.kind].of_case or (one.kind in LOCKS and one.requested_at >= case.declared_at)
+    ]
+
+
+def possible(case: LossCase, box: Box, ordered: Sequence[Command]) -> tuple[Next, ...]:
+    """What can be done next. That it needs approvals is said by whoever is asked for it."""
+    able = {
+        **{kind: case.state is CaseState.OPEN and _is_applicable(Kind(kind), box) for kind in _ORDERS},
+        Next.WITHHOLDING: case.state is CaseState.OPEN and not case.lease_withheld,
+        Next.WIPE_EVIDENCE: CaseState.WIPED in LEADS_TO[case.state] and any(map(is_accepted_wipe, ordered)),
+        Next.FOUND: CaseState.FOUND in LEADS_TO[case.state],
+        Next.CLOSED: CaseState.CLOSED in LEADS_TO[case.state],
+    }
+    return tuple(one for one, is_able in able.items() if is_able)
+
+
+_ORDERS: Final = (Next.LOST_MODE, Next.CONTAINER_WIPE, Next.FULL_WIPE)
+
+
+def _is_applicable(kind: Kind, box: Box) -> bool:
+    try:
+        command_rules.check_applicable(kind, box)
+    except NotApplicable:
+        return False
+    return True
