@@ -28,6 +28,7 @@ MODULES: Mapping[str, str] = {
     "alert_texts": "chalicelib.alerts.workers",
     "alert_sweep": "chalicelib.alerts.workers",
     "relay": "chalicelib.connectors.relay.workers",
+    "readmit": "chalicelib.connectors.relay.workers",
     "sweep": "chalicelib.connectors.relay.workers",
     "take_file": "chalicelib.connectors.importer.workers",
     "take_slice": "chalicelib.connectors.importer.workers",

@@ -25,6 +25,7 @@ QUEUES = (
     "judging",
     "passes",
     "entries",
+    "readmissions",
     "pages",
     "alert-timers",
     "alert-texts",

@@ -51,7 +51,14 @@ class Grants(NamedTuple):
 
 _APPEND = {"journal": (PUT,), "event-ids": (PUT,)}
 
-_CONSUMERS = {"tracking": SEND, "sorting": SEND, "judging": SEND, "passes": SEND, "entries": SEND}
+_CONSUMERS = {
+    "tracking": SEND,
+    "sorting": SEND,
+    "judging": SEND,
+    "passes": SEND,
+    "entries": SEND,
+    "readmissions": SEND,
+}
 
 _PUSH_APPLICATION, _PUSH_ENDPOINTS = "app/GCM/facteo-${Stage}", "endpoint/GCM/facteo-${Stage}/*"
 
@@ -80,6 +87,7 @@ GRANTS: Mapping[str, Grants] = {
             "rounds": (GET, QUERY, PUT),
             "imports": (GET, QUERY),
             "items": (BATCH_GET,),
+            "loss-lines": (PUT,),
             "proxies": (GET, BATCH_GET, PUT),
             "redirections": (GET, BATCH_GET, PUT, CHECK),
             "proofs": (GET, BATCH_GET),
@@ -129,7 +137,7 @@ GRANTS: Mapping[str, Grants] = {
             "commands": (GET, BATCH_GET, PUT, CHECK),
             "fleet": (GET, BATCH_GET, QUERY, PUT, UPDATE),
             "keyring": (GET, BATCH_GET, PUT, DELETE),
-            "loss-lines": (QUERY, PUT, DELETE),
+            "loss-lines": (GET, QUERY, PUT),
             "people": (GET,),
             "policies": (GET, QUERY, PUT, UPDATE, DELETE, CHECK),
         },
@@ -152,6 +160,7 @@ GRANTS: Mapping[str, Grants] = {
     "pass_events": Grants(
         tables={
             **_APPEND,
+            "access": (GET,),
             "alerts": (GET,),
             "fleet": (QUERY,),
             "passes": (GET, PUT),
@@ -219,6 +228,10 @@ GRANTS: Mapping[str, Grants] = {
         tables={"inbox": (BATCH_WRITE,)},
         queues={**_CONSUMERS, "relay-failures": SEND},
         reads_stream=True,
+    ),
+    "readmit": Grants(
+        tables={"journal": (BATCH_GET,), "loss-lines": (QUERY, BATCH_WRITE)},
+        queues={**_CONSUMERS, "readmissions": (*RECEIVE, *SEND)},
     ),
     "sweep": Grants(
         tables={"inbox": (BATCH_GET, BATCH_WRITE), "progress": (GET, PUT)},

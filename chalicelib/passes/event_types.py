@@ -15,10 +15,12 @@ ALERT_CHANGES: Final = (
 DUTY_CHANGES: Final = ("facteo.duty.assigned", "facteo.duty.changed", "facteo.duty.withdrawn")
 ENROLLED: Final = "facteo.device.enrolled"
 RETIRED: Final = "facteo.device.retired"
+DEVICE_CHANGES: Final = ("facteo.device.quarantined", "facteo.device.wiping", "facteo.device.readmitted")
+"""After these a handset may work, or may not, that did not or did before."""
 LISTED: Final = ("facteo.pass.suspended", "facteo.pass.lifted", "facteo.pass.ended")
 """After these the list says something else."""
 
-FOLLOWED: Final = (ALERT_CLOSED, *ALERT_CHANGES, *DUTY_CHANGES, ENROLLED, RETIRED, *LISTED)
+FOLLOWED: Final = (ALERT_CLOSED, *ALERT_CHANGES, *DUTY_CHANGES, ENROLLED, RETIRED, *DEVICE_CHANGES, *LISTED)
 """After these a pass may be worth something else than before: some thousands a day, and each within a minute."""
 
 USED: Final = "facteo.pass.used"

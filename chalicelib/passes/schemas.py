@@ -88,8 +88,8 @@ class Held(Schema, frozen=True):
 
 
 class Holder(Schema, frozen=True):
-    """What a handset holds: its pass, and what suspends it by its causes (`staff`, `alert/<id>`); and, for an alert of
-    somebody else, a pass that opens one door once.
+    """What a handset holds: its pass, and what suspends it by its causes (`staff`, `alert/<id>`, `loss`); and, for an
+    alert of somebody else, a pass that opens one door once.
     """
 
     held: Held | None = None

@@ -24,6 +24,8 @@ from chalicelib.passes.store import Kept
 from chalicelib.people import lookup as people
 
 STAFF: Final = "staff"
+LOSS: Final = "loss"
+"""What suspends as long as the handset is blocked: it was reported lost, or is to be wiped."""
 
 
 class AlertOfAnother(Conflict):
@@ -77,6 +79,20 @@ def follow_alert(alert_id: str, *, correlation_id: str) -> None:
         _lift_what_is_over(alert.device, correlation_id)
         for helper in store.helpers_in(alert.id):
             _end(helper, lambda held: held.alert == alert.id, Ended.ALERT_CLOSED, correlation_id)
+
+
+def follow_device(device: str, *, correlation_id: str) -> None:
+    """Have a handset's passes follow what it may do: suspended while it is blocked, good again once it is enrolled.
+
+    After a suspension it is looked at again: if it was readmitted meanwhile nobody else would lift it.
+    """
+    if fleet.is_blocked(device):
+        suspension = Suspension(reason=Reason.LOSS, by=SYSTEM, at=clock.now())
+        _suspend(device, LOSS, suspension, correlation_id)
+    if not fleet.is_blocked(device):
+        seen = store.load(device).holder.suspensions
+        ours = {cause: one for cause, one in seen.items() if cause == LOSS}
+        _lift(device, ours, by=SYSTEM, correlation_id=correlation_id)
 
 
 def end_enrolment(device: str, generation: int, *, correlation_id: str) -> None:

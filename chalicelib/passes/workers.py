@@ -37,6 +37,13 @@ def _duty(event: Event) -> None:
 
 def _enrolled(event: Event) -> None:
     _end_enrolment(event, _said(event).generation - 1)
+    _device(event)
+
+
+def _device(event: Event) -> None:
+    from chalicelib.passes import suspending  # noqa: PLC0415
+
+    suspending.follow_device(event.subject.removeprefix("device/"), correlation_id=event.correlationid)
 
 
 def _retired(event: Event) -> None:
@@ -60,6 +67,7 @@ FOLLOWERS: Final[Mapping[str, Callable[[Event], None]]] = {
     **dict.fromkeys(event_types.DUTY_CHANGES, _duty),
     event_types.ENROLLED: _enrolled,
     event_types.RETIRED: _retired,
+    **dict.fromkeys(event_types.DEVICE_CHANGES, _device),
     **dict.fromkeys(event_types.LISTED, lambda _: None),
 }
 """Event type → what follows for passes, before the list is published. `connectors.relay.subscriptions` brings them."""

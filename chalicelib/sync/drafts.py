@@ -14,6 +14,7 @@ from chalicelib.core.events import Event, fingerprint
 from chalicelib.core.facts import REFUSALS_KEPT_FOR, Evidence, HandsetFact
 from chalicelib.core.public_keys import PublicKey
 from chalicelib.core.transaction import ROWS_PER_EVENT
+from chalicelib.fleet import holding
 from chalicelib.items.service import HANDSET_FACTS as ITEM_FACTS
 from chalicelib.passes.evidence import HANDSET_FACTS as PASS_FACTS
 from chalicelib.signatures.evidence import HANDSET_FACTS as SIGNATURE_FACTS
@@ -80,9 +81,12 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rows(self) -> int:
-        """How many rows it writes. Evidence may also make a key, and its claims; a refusal a key for what was sent."""
+        """How many rows it writes. Evidence may also make a key, and its claims; a refusal a key for what was sent.
+        What a quarantined handset sends is held.
+        """
         if self.event:
-            return ROWS_PER_EVENT + (self.evidence.rows + len(self.claims) if self.evidence else 0)
+            held = holding.ROWS if self.event.quarantined else 0
+            return ROWS_PER_EVENT + held + (self.evidence.rows + len(self.claims) if self.evidence else 0)
         return ROWS_PER_EVENT + 1 + (ROWS_PER_EVENT if self.alarm else 0)
 
     @property

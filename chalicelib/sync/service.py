@@ -12,6 +12,7 @@ from chalicelib.core.errors import ChangedMeanwhile, EventIdReused, Problem
 from chalicelib.core.events import Event
 from chalicelib.core.journal import EventIdRow
 from chalicelib.core.transaction import MAX_ITEMS, TRIES, UnitOfWork, transaction
+from chalicelib.fleet import holding
 from chalicelib.sync import drafts, problems
 from chalicelib.sync.drafts import Draft, Sender
 from chalicelib.sync.problems import EventMalformed, SequenceReused, SequenceTooFarAhead
@@ -157,6 +158,8 @@ def _append(work: UnitOfWork, draft: Draft, event: Event) -> None:
     for name, owner in draft.claims.items():
         work.claim(name, by=owner, otherwise=ChangedMeanwhile("Another event claimed the same at the same time."))
     work.append(draft.evidence.kept(work, event) if draft.evidence else event, content=draft.content)
+    if event.quarantined:
+        holding.hold(work, event)
 
 
 def _append_refusal(work: UnitOfWork, draft: Draft, sender: Sender) -> None:

@@ -30,6 +30,7 @@ class RelaySettings(Settings, frozen=True, kw_only=True):
     judging_queue: str
     passes_queue: str
     entries_queue: str
+    readmissions_queue: str
 
 
 def relay(found: Sequence[Event]) -> None:

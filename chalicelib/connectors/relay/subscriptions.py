@@ -36,6 +36,7 @@ SUBSCRIPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "sorting": (*ITEM_FACTS, "facteo.plan.changed"),
     "judging": (HANDED_OVER, REDIRECTED, ANNOUNCED, SCANNED, CORRECTED, "facteo.proof.drawing-reused"),
     "entries": PASS_ENTRIES,
+    "readmissions": ("facteo.loss-case.found", "facteo.device.readmitted"),
 }
 """Consumer → the event types it takes. They are served in this order: what suspends a pass waits for nobody."""
 
@@ -97,7 +98,12 @@ def is_relayed(consumer: str, event: Event) -> bool:
     A quarantined event came from a handset that was reported lost: it may be true or a thief's. It is kept in the
     journal, and the world outside hears of it only when the loss case is closed as found or staff release it.
     """
-    if event.quarantined or not wants(consumer, event.type):
+    return not event.quarantined and takes(consumer, event)
+
+
+def takes(consumer: str, event: Event) -> bool:
+    """Whether the consumer takes such an event, quarantined or not."""
+    if not wants(consumer, event.type):
         return False
     condition = CONDITIONS.get((consumer, event.type))
     return condition is None or condition(event)

@@ -1,4 +1,4 @@
-"""The functions behind the journal's stream and the sweeper's clock."""
+"""The functions behind the journal's stream, readmissions and the sweeper's clock."""
 
 from __future__ import annotations
 
@@ -19,6 +19,15 @@ workers = Blueprint(__name__)
 def relay(messages: Sequence[Message]) -> None:
     """Events were recorded: put each into the queues of those who take it."""
     service.relay([events.decode(message.body) for message in messages])
+
+
+@consumer.queue(workers, "readmissions", batch_size=1, settings=RelaySettings)
+def readmit(messages: Sequence[Message]) -> None:
+    """A handset was found: release what it sent while it was quarantined."""
+    from chalicelib.connectors.relay import readmitting  # noqa: PLC0415 - loads tables, which relaying needs not
+
+    for message in messages:
+        readmitting.readmit(events.decode(message.body))
 
 
 @consumer.schedule(workers, "rate(5 minutes)", settings=RelaySettings)
