@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from chalicelib.fleet.event_types import STATE_CHANGES
+
 ALERT_CLOSED: Final = "facteo.alert.closed"
 ALERT_CHANGES: Final = (
     "facteo.alert.raised",
@@ -15,12 +17,10 @@ ALERT_CHANGES: Final = (
 DUTY_CHANGES: Final = ("facteo.duty.assigned", "facteo.duty.changed", "facteo.duty.withdrawn")
 ENROLLED: Final = "facteo.device.enrolled"
 RETIRED: Final = "facteo.device.retired"
-DEVICE_CHANGES: Final = ("facteo.device.quarantined", "facteo.device.wiping", "facteo.device.readmitted")
-"""After these a handset may work, or may not, that did not or did before."""
 LISTED: Final = ("facteo.pass.suspended", "facteo.pass.lifted", "facteo.pass.ended")
 """After these the list says something else."""
 
-FOLLOWED: Final = (ALERT_CLOSED, *ALERT_CHANGES, *DUTY_CHANGES, ENROLLED, RETIRED, *DEVICE_CHANGES, *LISTED)
+FOLLOWED: Final = (ALERT_CLOSED, *ALERT_CHANGES, *DUTY_CHANGES, ENROLLED, RETIRED, *STATE_CHANGES, *LISTED)
 """After these a pass may be worth something else than before: some thousands a day, and each within a minute."""
 
 USED: Final = "facteo.pass.used"

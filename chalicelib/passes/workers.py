@@ -11,6 +11,7 @@ from chalice.app import Blueprint
 from chalicelib.core import consumer, events
 from chalicelib.core.consumer import Message
 from chalicelib.core.events import Event
+from chalicelib.fleet.event_types import STATE_CHANGES
 from chalicelib.passes import event_types
 
 workers = Blueprint(__name__)
@@ -67,7 +68,7 @@ FOLLOWERS: Final[Mapping[str, Callable[[Event], None]]] = {
     **dict.fromkeys(event_types.DUTY_CHANGES, _duty),
     event_types.ENROLLED: _enrolled,
     event_types.RETIRED: _retired,
-    **dict.fromkeys(event_types.DEVICE_CHANGES, _device),
+    **dict.fromkeys(STATE_CHANGES, _device),
     **dict.fromkeys(event_types.LISTED, lambda _: None),
 }
 """Event type → what follows for passes, before the list is published. `connectors.relay.subscriptions` brings them."""

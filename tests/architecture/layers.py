@@ -69,6 +69,7 @@ CODES = frozenset(
         "fleet.attestation",
         "fleet.commands.kinds",
         "fleet.commands.states",
+        "fleet.event_types",
         "fleet.google_roots",
         "items.countries",
         "items.event_types",

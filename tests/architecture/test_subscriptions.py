@@ -9,6 +9,7 @@ from chalicelib.connectors.relay.service import RelaySettings
 from chalicelib.connectors.relay.subscriptions import CONDITIONS, SUBSCRIPTIONS, wants
 from chalicelib.connectors.return_file import CODES
 from chalicelib.core.settings import Settings
+from chalicelib.fleet.event_types import RELEASES
 from chalicelib.items.schemas import EVENT_TYPES
 from chalicelib.judging.workers import JUDGES
 from chalicelib.passes.event_types import FOLLOWED, TOLD_BY_HANDSETS
@@ -16,7 +17,7 @@ from chalicelib.passes.evidence import HANDSET_FACTS
 from chalicelib.passes.workers import FOLLOWERS
 from chalicelib.signatures.terms import ALARM
 
-OTHER_TYPES = {"facteo.plan.changed", ALARM, *FOLLOWED, *TOLD_BY_HANDSETS}
+OTHER_TYPES = {"facteo.plan.changed", ALARM, *FOLLOWED, *TOLD_BY_HANDSETS, *RELEASES}
 
 
 def test_every_consumer_has_a_queue_and_every_queue_a_consumer() -> None:

@@ -83,6 +83,7 @@ BUDGETS: Mapping[str, Budget] = {
                 "alerts",
                 "fleet.attestation",
                 "fleet.commands.kinds",
+                "fleet.event_types",
                 "fleet.guards.schemas",
                 "fleet.lookup",
                 "fleet.schemas",
@@ -94,11 +95,18 @@ BUDGETS: Mapping[str, Budget] = {
         ),
     ),
     "chalicelib.passes.workers": Budget(
-        packages=frozenset({"passes.event_types", "passes.workers"}),
+        packages=frozenset({"fleet.event_types", "passes.event_types", "passes.workers"}),
     ),
     "chalicelib.connectors.relay.workers": Budget(
         packages=frozenset(
-            {"connectors.relay", "items.event_types", "items.handover", "items.product_codes", "passes.event_types"}
+            {
+                "connectors.relay",
+                "fleet.event_types",
+                "items.event_types",
+                "items.handover",
+                "items.product_codes",
+                "passes.event_types",
+            }
         ),
     ),
     "chalicelib.connectors.importer.workers": Budget(
@@ -110,6 +118,7 @@ BUDGETS: Mapping[str, Budget] = {
                 "connectors.relay",
                 "connectors.return_file",
                 "connectors.tracking",
+                "fleet.event_types",
                 "items.announced",
                 "items.countries",
                 "items.event_types",

@@ -12,6 +12,7 @@ import msgspec
 
 from chalicelib.core.clock import PARIS
 from chalicelib.core.events import Event
+from chalicelib.fleet.event_types import RELEASES
 from chalicelib.items import handover
 from chalicelib.items.event_types import (
     ANNOUNCED,
@@ -36,7 +37,7 @@ SUBSCRIPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "sorting": (*ITEM_FACTS, "facteo.plan.changed"),
     "judging": (HANDED_OVER, REDIRECTED, ANNOUNCED, SCANNED, CORRECTED, "facteo.proof.drawing-reused"),
     "entries": PASS_ENTRIES,
-    "readmissions": ("facteo.loss-case.found", "facteo.device.readmitted"),
+    "readmissions": RELEASES,
 }
 """Consumer → the event types it takes. They are served in this order: what suspends a pass waits for nobody."""
 
