@@ -22,6 +22,7 @@ from chalicelib.fleet.losses import orders, positions, rules, store
 from chalicelib.fleet.losses.rules import CaseOver, NoWipe
 from chalicelib.fleet.losses.schemas import CaseState, GivenUp, LossCase, Seen
 
+SEEN: Final = "seen by staff"
 FOUND: Final = "This handset was found."
 RETIRED_FOR_WIPE: Final = "It was lost, and had signed for a wipe"
 RETIRED_FOR_LOSS: Final = "It was lost and given up"
@@ -166,18 +167,14 @@ def _proven(end: Ending, box: Box, wipe: Command) -> Box:
         return _proven_late(end, box, wipe)
     if wipe.state is State.ACCEPTED:
         box = requesting.end(end.work, box, wipe, State.UNANSWERED, by=end.by, correlation_id=end.correlation_id)
-    return boxes.replace(box, _with_proof(end, box, boxes.in_box(box, wipe.id)))
+    wipe = boxes.in_box(box, wipe.id)
+    proven = proving.prove(end.work, box, wipe, Proof.CONFIRMED, SEEN, by=end.by, correlation_id=end.correlation_id)
+    return boxes.replace(box, proven)
 
 
 def _proven_late(end: Ending, box: Box, wipe: Command) -> Box:
     """The box, once the wipe that was filed already is proven."""
     kept = records.load(boxes.filed_key(wipe.id), Filed)
-    proven = _with_proof(end, box, wipe)
-    if kept is not None and proven != wipe:
-        boxes.file(end.work, box, proven, instead_of=kept.revision)
+    if kept is not None:
+        proving.prove_filed(end.work, box, kept, Proof.CONFIRMED, SEEN, by=end.by, correlation_id=end.correlation_id)
     return msgspec.structs.replace(box, unproven="") if box.unproven == wipe.id else box
-
-
-def _with_proof(end: Ending, box: Box, wipe: Command) -> Command:
-    how = "seen by staff"
-    return proving.prove(end.work, box, wipe, Proof.CONFIRMED, how, end.by, end.correlation_id)
