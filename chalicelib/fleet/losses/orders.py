@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from chalicelib.core import ids
 from chalicelib.fleet import records
 from chalicelib.fleet.commands import boxes
+from chalicelib.fleet.commands.kinds import KINDS
 from chalicelib.fleet.commands.schemas import Box, Command, Filed
 from chalicelib.fleet.losses.schemas import LossCase
 
@@ -14,16 +15,18 @@ from chalicelib.fleet.losses.schemas import LossCase
 def of_case(case: LossCase, box: Box) -> list[Command]:
     """The commands of a case, the oldest first: as the box has them, or as they were filed since it was declared.
 
-    Also what was ordered before, and is open still. A query for each 50, of an index that may lag behind by a moment.
+    Also a wipe that was ordered before, and is open still; no lost mode of another case. A query for each 50, of an
+    index that may lag behind by a moment.
     """
     found = {command.id: command for command in _filed(case)} | {command.id: command for command in box.open}
-    return [found[one] for one in sorted(found) if _belongs(case, found[one])]
+    return sorted((one for one in found.values() if _belongs(case, one)), key=lambda one: one.number)
 
 
 def _belongs(case: LossCase, command: Command) -> bool:
-    """What was ordered after the end may be of another case of the same enrolment."""
-    of_time = case.ended_at is None or command.requested_at <= case.ended_at
-    return command.generation == case.generation and of_time
+    """An enrolment may have several cases, one after the other."""
+    since = command.requested_at >= case.declared_at or KINDS[command.kind].destroys
+    until = case.ended_at is None or command.requested_at <= case.ended_at
+    return command.generation == case.generation and since and until
 
 
 def _filed(case: LossCase) -> Iterator[Command]:
