@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.core import journal
 from chalicelib.core.events import Event
+from chalicelib.fleet.event_types import QUARANTINED, READMITTED, STATE_CHANGES
 from chalicelib.passes.schemas import Status
 from chalicelib.passes.workers import pass_events
 from tests.support import rights
@@ -16,9 +17,11 @@ from tests.support.alerts import Desk, raised
 from tests.support.api import Api
 from tests.support.clock import FakeClock
 from tests.support.cloud import start_cold
+from tests.support.commands import a_wipe
 from tests.support.events import deliver
 from tests.support.factories import HeldHandset
-from tests.support.fleet import HERE, OURS, THERE, NewHandset
+from tests.support.fleet import HERE, OURS, THERE, NewHandset, events_of_device
+from tests.support.losses import a_case, does
 from tests.support.passes import (
     a_bearer,
     a_round,
@@ -343,3 +346,84 @@ class TestShown:
         clock.advance(seconds=120)
 
         assert api.as_staff("auditor").get(f"/v1/passes/{bearer.device}").body["held"] is None
+
+
+class TestByALoss:
+    def causes(self, handset: HeldHandset) -> set[str]:
+        return set(holder(handset).suspensions)
+
+    def test_a_lost_handset_s_pass_is_suspended_and_good_again_once_it_is_found(
+        self, api: Api, bearer: HeldHandset
+    ) -> None:
+        lost = a_case(api, bearer)
+        follow()
+        assert status(api, bearer) is Status.SUSPENDED
+        [suspension] = holder(bearer).suspensions.values()
+        assert (suspension.reason, suspension.by) == ("loss", "system/passes")
+
+        does(api, lost, "found")
+        follow()
+
+        assert status(api, bearer) is Status.VALID
+        assert said(bearer) == ["issued", "lifted", "suspended"]
+
+    def test_brought_again_late_or_in_another_order_nothing_changes(self, api: Api, bearer: HeldHandset) -> None:
+        lost = a_case(api, bearer)
+        does(api, lost, "found")
+        told = [event for event in events_of_device(bearer.device) if event.type in STATE_CHANGES]
+        for brought in (told[::-1], told, told[:1]):
+            assert deliver(pass_events, brought) == []
+
+        assert self.causes(bearer) == set()
+
+    def test_found_while_it_is_suspended_it_is_lifted_all_the_same(
+        self, api: Api, bearer: HeldHandset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(rights, "checked", lambda *_: nullcontext())  # two functions at work in one block
+        lost = a_case(api, bearer)
+        [quarantined] = [event for event in events_of_device(bearer.device) if event.type == QUARANTINED]
+
+        def is_found() -> None:
+            does(api, lost, "found")
+            readmitted = [event for event in events_of_device(bearer.device) if event.type == READMITTED]
+            assert deliver(pass_events, readmitted) == []
+
+        with overtaken(by=is_found):
+            assert deliver(pass_events, [quarantined]) == []
+
+        assert self.causes(bearer) == set()
+
+    def test_what_staff_and_alerts_suspend_stays(self, api: Api, bearer: HeldHandset, pressed: str, desk: Desk) -> None:
+        suspend(api, bearer, "loss")
+        enter(bearer, pressed, "duress_pin")
+        lost = a_case(api, bearer)
+        follow()
+        assert self.causes(bearer) == {"staff", "loss", f"alert/{pressed}"}
+
+        does(api, lost, "found")
+        follow()
+
+        assert self.causes(bearer) == {"staff", f"alert/{pressed}"}
+
+    def test_staff_lift_what_staff_suspended_and_no_loss(self, api: Api, bearer: HeldHandset) -> None:
+        a_case(api, bearer)
+        follow()
+        lift(api, bearer)
+        assert self.causes(bearer) == {"loss"}
+
+    def test_a_new_enrolment_of_what_was_given_up_and_found_starts_clean(self, api: Api) -> None:
+        newcomer = NewHandset(a_working_post(api))
+        lost = a_case(api, newcomer.enrolled())
+        does(api, lost, "closed", {"reason": "not-found"})
+        does(api, lost, "found")
+        again = NewHandset(api, serial=newcomer.serial).enrolled()
+        follow()
+
+        assert self.causes(again) == set()
+        assert ask(again).status == 200
+
+    def test_a_wipe_suspends_too(self, api: Api, bearer: HeldHandset) -> None:
+        a_case(api, bearer)
+        a_wipe(bearer)
+        follow()
+        assert self.causes(bearer) == {"loss"}
