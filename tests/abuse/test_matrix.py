@@ -167,6 +167,18 @@ RIGHTS = {
     "POST /v1/policies/rollouts/{version}/halt": "fleet-admin",
     "POST /v1/policies/rollouts/{version}/resumption": "fleet-admin",
     "GET /v1/devices/{device}/policy": f"auditor {FLEET}",
+    "POST /v1/loss-cases": FLEET,
+    "GET /v1/loss-cases": f"auditor {FLEET}",
+    "GET /v1/loss-cases/own": "handset enrolled",
+    "GET /v1/loss-cases/{case}": f"auditor {FLEET}",
+    "GET /v1/loss-cases/{case}/positions": "dispatcher security-officer",
+    "POST /v1/loss-cases/{case}/withholding": "security-officer",
+    "POST /v1/loss-cases/{case}/lost-mode": FLEET,
+    "POST /v1/loss-cases/{case}/found": FLEET,
+    "POST /v1/loss-cases/{case}/closed": FLEET,
+    "POST /v1/loss-cases/{case}/wipe-evidence": FLEET,
+    "POST /v1/loss-positions": "handset enrolled quarantined wiping",
+    "POST /v1/loss-reports": "handset enrolled",
 }
 """Who may call each endpoint: roles of staff, the states of a handset, or the scope of another system.
 
@@ -177,6 +189,8 @@ OF_ALERTS = [name for name, right in RIGHTS.items() if " /v1/alerts/" in name an
 """What staff ask of an alert, which is its depot's and its zone's."""
 OF_ZONES = [name for name in RIGHTS if name.split(" /v1/")[-1].startswith(("alert-feed/", "alert-zones/", "alert-pol"))]
 """What is asked of all alerts of a zone, which is no single depot's."""
+OF_LOSSES = [name for name in RIGHTS if " /v1/loss-cases/{case}" in name]
+"""What is asked of a loss case, which is its depot's."""
 OF_BUILDINGS = [name for name in RIGHTS if " /v1/buildings/" in name]
 """What is asked of a building, which is no depot's but its manager's."""
 
@@ -224,6 +238,7 @@ def bodies(post: Populated) -> dict[str, Any]:
         "PUT /v1/passes/{device}/help": {"alert": "019ac9a0-0000-7000-8000-0000000000a1"},
         **BODIES,
         "PUT /v1/zones/{zone}": {"name": "Paris Sud"},
+        "POST /v1/loss-cases": {"device": post.handset.device, "kind": "stolen"},
     }
 
 
@@ -352,6 +367,8 @@ def asks(post: Populated) -> dict[str, list[Ask]]:
         "GET /v1/depots/{depot}/unsorted": [Ask(f"/v1/depots/{HERE}/unsorted")],
         "GET /v1/devices": [Ask(f"/v1/devices?depot={HERE}")],
         "GET /v1/devices/{device}": [Ask(f"/v1/devices/{device}")],
+        "GET /v1/loss-cases": [Ask(f"/v1/loss-cases?depot={HERE}")],
+        "POST /v1/loss-cases": [Ask("/v1/loss-cases", {"device": device, "kind": "stolen"})],
         "POST /v1/devices/{device}/retirement": [Ask(f"/v1/devices/{device}/retirement", reason)],
         "POST /v1/enrolment-tickets": [Ask("/v1/enrolment-tickets", {"carrier": OURS})],
         "POST /v1/items/{item}/corrections": [
@@ -389,11 +406,11 @@ def asks(post: Populated) -> dict[str, list[Ask]]:
 
 
 def asks_of_others(post: Populated) -> dict[str, list[Ask]]:
-    """The same for those whose subject are alerts: one, which is its depot's and its zone's, or all of a zone; and for
-    those whose subject is a building, which is its manager's.
+    """The same for those whose subject are alerts: one, which is its depot's and its zone's, or all of a zone; a loss
+    case, which is its depot's; or a building, which is its manager's.
     """
     return {
-        **{name: [asked_of(post, name, f"depot/{HERE}")] for name in OF_ALERTS},
+        **{name: [asked_of(post, name, f"depot/{HERE}")] for name in (*OF_ALERTS, *OF_LOSSES)},
         **{name: [asked_of(post, name, f"zone/{ZONE}")] for name in OF_ZONES},
         **{name: [asked_of(post, name, f"building/{BUILDING}")] for name in OF_BUILDINGS},
     }
@@ -464,7 +481,7 @@ def test_what_belongs_to_a_depot_is_asked_of_every_endpoint_that_has_it(post: Po
 @pytest.mark.parametrize(("name", "role"), EVERY_BOUND_ROLE)
 def test_nobody_reaches_what_is_another_depots(name: str, role: str, post: Populated) -> None:
     method = name.partition(" ")[0]
-    for ask in (asks_of_others if name in {*OF_ALERTS, *OF_ZONES, *OF_BUILDINGS} else asks)(post)[name]:
+    for ask in (asks_of_others if name in {*OF_ALERTS, *OF_LOSSES, *OF_ZONES, *OF_BUILDINGS} else asks)(post)[name]:
         elsewhere = [*ELSEWHERE, f"depot/{HERE}"] if name in OF_ZONES else ELSEWHERE
         answers = [post.api.as_staff(role, scope=scope).request(method, ask.path, ask.body) for scope in elsewhere]
         assert all(map(denied, answers)), [(answer.status, answer.text) for answer in answers]

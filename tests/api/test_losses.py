@@ -556,7 +556,8 @@ class TestReading:
         private = NewHandset(post).enrolled(ownership="personal")
         assert case(post, a_case(post, private))["possible"] == ["lost-mode", "container-wipe", "found", "closed"]
 
-    def test_a_depot_s_cases_are_listed(self, post: Api, handset: HeldHandset, lost: str) -> None:
+    def test_a_depot_s_cases_are_listed(self, post: Api, lost: str, clock: FakeClock) -> None:
+        clock.advance(seconds=1)
         other = a_case(post, NewHandset(post).enrolled())
         a_case(post, NewHandset(post).enrolled(THEIRS))
         does(post, other, "found")
@@ -567,7 +568,7 @@ class TestReading:
             assert (answer.status, answer.body["after"]) == (200, None)
             return [one["id"] for one in answer.body["cases"]]
 
-        assert listed() == sorted([lost, other])
+        assert listed() == [lost, other]
         assert (listed(state="open"), listed(state="found"), listed(after=other)) == ([lost], [other], [])
         assert manager.get("/v1/loss-cases", depot=THERE).problem == "access-denied"
         assert manager.get("/v1/loss-cases").problem == "request-invalid"

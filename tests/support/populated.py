@@ -26,10 +26,11 @@ from chalicelib.items.event_types import SCANNED
 from chalicelib.judging.workers import judging
 from chalicelib.signatures import rules
 from chalicelib.signatures.assembly import code_of
-from tests.support import buildings, doors, guards, passes, stored
+from tests.support import buildings, doors, guards, losses, passes, stored
 from tests.support.acts import a_hand_over
 from tests.support.api import Api
 from tests.support.cloud import BUCKET
+from tests.support.commands import a_wipe, fetched, reported
 from tests.support.entries import both, happens
 from tests.support.events import announced, deliver, invoke, stream_event
 from tests.support.factories import ITEM, HeldHandset, an_item
@@ -56,6 +57,11 @@ BODIES: dict[str, Any] = {
     "POST /v1/alerts/{alert}/closing": {"reason": "false-alarm"},
     "POST /v1/alerts/{alert}/zone": {"zone": "PARIS-NORD"},
     "POST /v1/alert-feed/{zone}/receipts": {"after": 0, "through": 2},
+    "POST /v1/loss-cases/{case}/closed": {"reason": "not-found"},
+    "POST /v1/loss-cases/{case}/lost-mode": losses.SHOWN,
+    "POST /v1/loss-cases/{case}/wipe-evidence": {"seen": "set-up-screen"},
+    "POST /v1/loss-positions": losses.a_position(datetime.fromisoformat(f"{DAY}T07:00:00+00:00")),
+    "POST /v1/loss-reports": {"carrier": OURS, "kind": "lost"},
     "PUT /v1/alert-numbers/{device}": {"number": "+33612345678"},
     "PUT /v1/alert-pins": {**PINS, "current_pin": PINS["pin"]},
     "PUT /v1/alert-policies/{zone}": POLICY,
@@ -97,7 +103,8 @@ class Populated:
     something: `entry` of its depot's work list. A `command` waits for the handset, and a `warrant` to release it for
     two approvers: staff whose `sub` is s-1 and bob, who are to approve the next version of their set too. A building
     has a reader. Once a test asks for it, an `alert` of the handset is open in the zone of its depot, which has a
-    policy then, and its carrier has the two PINS.
+    policy then, and its carrier has the two PINS; or another handset of the carrier is lost, in lost mode, and has
+    signed for a wipe.
     """
 
     api: Api
@@ -125,6 +132,20 @@ class Populated:
         assert self.handset.calls().put(f"/v1/alerts/{alert}", {}).status == 201
         assert invoke(alert_events, stream_event(*journal.read(f"alert/{alert}"))) == []
         return alert
+
+    @functools.cached_property
+    def loss(self) -> str:
+        """The id of the open case of another handset of the carrier."""
+        handset = NewHandset(self.api).enrolled()
+        case = losses.a_case(self.api, handset)
+        losses.in_lost_mode(self.api, handset, case)
+        a_wipe(handset)
+        reported(handset, fetched(handset)[0], "accepted")
+        return case
+
+    def lose_it(self) -> None:
+        """The handset itself is lost, and in lost mode."""
+        losses.in_lost_mode(self.api, self.handset, losses.a_case(self.api, self.handset))
 
     def give_help(self) -> None:
         """The handset is given a pass to help: in its own alert, since there is no other."""
@@ -188,6 +209,10 @@ class Populated:
             self.publish_policy(self.handset.device)
         if path.endswith("/{kind}/{name}"):
             return self.names | {"kind": "depot", "name": HERE}
+        if path == "/v1/loss-positions":
+            self.lose_it()
+        if path == "/v1/loss-reports" or "{case}" in path:
+            return self.names | {"case": self.loss}
         if path.startswith("/v1/alert") or path.endswith("/help"):
             return self.names | {"alert": self.alert}
         return self.names

@@ -20,7 +20,7 @@ from chalicelib.fleet.commands.schemas import Box, Command, Filed, Parameters
 from chalicelib.fleet.commands.states import Proof, State
 from chalicelib.fleet.losses import orders, positions, rules, store
 from chalicelib.fleet.losses.rules import CaseOver, NoWipe
-from chalicelib.fleet.losses.schemas import CaseState, GivenUp, LossCase, Seen
+from chalicelib.fleet.losses.schemas import CaseState, GivenUp, LossCase, WipeSeen
 
 SEEN: Final = "seen by staff"
 FOUND: Final = "This handset was found."
@@ -67,7 +67,7 @@ def closed(case_id: str, reason: GivenUp, *, by: StaffMember, correlation_id: st
     return retried(lambda: _end(Asked(case_id, by, correlation_id), CaseState.CLOSED, _give_up, reason))
 
 
-def wiped(case_id: str, seen: Seen, *, by: StaffMember, correlation_id: str) -> LossCase:
+def wiped(case_id: str, seen: WipeSeen, *, by: StaffMember, correlation_id: str) -> LossCase:
     """Somebody saw that the handset is wiped: that proves it, whatever was known before.
 
     Raises NotFound, AccessDenied, CaseOver, and NoWipe if the handset never signed for one.

@@ -19,8 +19,8 @@ from chalicelib.fleet.commands.boxes import Held
 from chalicelib.fleet.guards import withholding
 from chalicelib.fleet.losses import rules, store
 from chalicelib.fleet.losses.schemas import (
+    DeclaredHow,
     DeclareLoss,
-    How,
     LossCase,
     LossKind,
     LossOpened,
@@ -163,7 +163,7 @@ def _made(before: Held, said: Declared, route: str, *, lease_withheld: bool) -> 
         witnessed=said.witnessed,
         declared_by=said.by,
         declared_at=now,
-        how=How.HANDSET if said.reported_on else How.STAFF,
+        how=DeclaredHow.HANDSET if said.reported_on else DeclaredHow.STAFF,
         lease_withheld=lease_withheld,
         on_device=OnDevice(
             acknowledged_through=int(before.entry.acknowledged_through), route=route, open_commands=len(box.open)

@@ -20,14 +20,14 @@ from chalicelib.fleet import records
 from chalicelib.fleet.commands import boxes
 from chalicelib.fleet.losses import orders, rules, store
 from chalicelib.fleet.losses.rules import NoLostMode
-from chalicelib.fleet.losses.schemas import CaseState, LossCase, Position, PositionsRead, PositionsTold
+from chalicelib.fleet.losses.schemas import CaseState, LossCase, LossPosition, PositionsRead, PositionsTold
 from chalicelib.fleet.tables import CommandsRow, LossLinesRow
 
 MOST_SHOWN: Final = 300
 """A day, at one each five minutes."""
 
 
-def take(position: Position, who: Handset) -> None:
+def take(position: LossPosition, who: Handset) -> None:
     """Keep where a lost handset is, each moment once: two reads, a query and a transaction.
 
     Raises NoLostMode, and RequestInvalid for one of the future; nothing is kept then.
@@ -78,7 +78,7 @@ def _key(work: UnitOfWork, rows: Rows, case: LossCase) -> DataKey:
         return keyring.create(work, subject, keep_until=clock.today() + rules.POSITIONS_KEPT_FOR)
 
 
-def _keep(work: UnitOfWork, case: LossCase, key: DataKey, position: Position) -> None:
+def _keep(work: UnitOfWork, case: LossCase, key: DataKey, position: LossPosition) -> None:
     line = LossLinesRow(
         _line_of(case),
         clock.stamp(position.at),
@@ -88,7 +88,7 @@ def _keep(work: UnitOfWork, case: LossCase, key: DataKey, position: Position) ->
     work.put(line)
 
 
-def _read(case: LossCase) -> list[Position]:
+def _read(case: LossCase) -> list[LossPosition]:
     """The positions that can be read: none once the case has ended."""
     try:
         key = keyring.key_of(store.key_of(case.id))
@@ -98,7 +98,7 @@ def _read(case: LossCase) -> list[Position]:
     found = []
     for row in rows:
         with suppress(KeyGone):  # sealed under a key before this one
-            found.append(key.open(Sealed(row.content), Position))
+            found.append(key.open(Sealed(row.content), LossPosition))
     return found
 
 

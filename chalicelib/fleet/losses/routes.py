@@ -24,10 +24,10 @@ from chalicelib.fleet.losses.schemas import (
     DeclareLoss,
     GiveUp,
     LossCase,
+    LossPosition,
     LossReported,
     LostMode,
     OwnCases,
-    Position,
     PositionsTold,
     ReportLoss,
     SawWiped,
@@ -102,7 +102,7 @@ def lost_mode(case: CaseId, request: LostMode, who: StaffMember, call: Call) -> 
 
 
 @endpoint(routes, "POST /v1/loss-positions", allow=COMMANDED, problems=[NoLostMode, ChangedMeanwhile])
-def take_position(request: Position, who: Handset) -> None:
+def take_position(request: LossPosition, who: Handset) -> None:
     """Where the handset is, while lost mode lasts. Outside a declared loss it is refused, and nothing is kept."""
     positions.take(request, who)
 

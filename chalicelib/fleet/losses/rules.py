@@ -14,7 +14,15 @@ from chalicelib.fleet.commands.kinds import KINDS, Kind
 from chalicelib.fleet.commands.rules import NotApplicable
 from chalicelib.fleet.commands.schemas import Box, Command
 from chalicelib.fleet.commands.states import BEFORE_ACCEPTED, State
-from chalicelib.fleet.losses.schemas import CaseState, LossCase, LossKind, Next, Position, Positions, Reports
+from chalicelib.fleet.losses.schemas import (
+    CaseNext,
+    CaseState,
+    LossCase,
+    LossKind,
+    LossPosition,
+    PositionsTaken,
+    Reports,
+)
 
 ASKED_AFTER: Final = timedelta(hours=24)
 """What was not found by then is seldom found."""
@@ -102,14 +110,14 @@ def asked(case: LossCase, now: datetime, *, wiping: bool) -> LossCase:
     return msgspec.structs.replace(case, ask_at=None, approvals_asked_at=now)
 
 
-def with_position(case: LossCase, position: Position) -> LossCase:
+def with_position(case: LossCase, position: LossPosition) -> LossCase:
     """A case of which one more position was taken."""
     first, last = case.positions.first or position.at, case.positions.last or position.at
-    taken = Positions(taken=case.positions.taken + 1, first=min(first, position.at), last=max(last, position.at))
+    taken = PositionsTaken(taken=case.positions.taken + 1, first=min(first, position.at), last=max(last, position.at))
     return msgspec.structs.replace(case, positions=taken)
 
 
-def check_position(position: Position, ordered: Iterable[Command], now: datetime) -> None:
+def check_position(position: LossPosition, ordered: Iterable[Command], now: datetime) -> None:
     """Raise NoLostMode unless it was taken since the handset signed for lost mode, RequestInvalid for the future."""
     accepted = [one.accepted_at for one in ordered if one.kind is Kind.LOST_MODE and one.state in _LASTS]
     began = min((moment for moment in accepted if moment), default=None)
@@ -139,19 +147,19 @@ def to_call_off(case: LossCase, box: Box) -> list[Command]:
     ]
 
 
-def possible(case: LossCase, box: Box, ordered: Sequence[Command]) -> tuple[Next, ...]:
+def possible(case: LossCase, box: Box, ordered: Sequence[Command]) -> tuple[CaseNext, ...]:
     """What can be done next. That it needs approvals is said by whoever is asked for it."""
     able = {
         **{kind: case.state is CaseState.OPEN and _is_applicable(Kind(kind), box) for kind in _ORDERS},
-        Next.WITHHOLDING: case.state is CaseState.OPEN and not case.lease_withheld,
-        Next.WIPE_EVIDENCE: CaseState.WIPED in LEADS_TO[case.state] and any(map(is_accepted_wipe, ordered)),
-        Next.FOUND: CaseState.FOUND in LEADS_TO[case.state],
-        Next.CLOSED: CaseState.CLOSED in LEADS_TO[case.state],
+        CaseNext.WITHHOLDING: case.state is CaseState.OPEN and not case.lease_withheld,
+        CaseNext.WIPE_EVIDENCE: CaseState.WIPED in LEADS_TO[case.state] and any(map(is_accepted_wipe, ordered)),
+        CaseNext.FOUND: CaseState.FOUND in LEADS_TO[case.state],
+        CaseNext.CLOSED: CaseState.CLOSED in LEADS_TO[case.state],
     }
     return tuple(one for one, is_able in able.items() if is_able)
 
 
-_ORDERS: Final = (Next.LOST_MODE, Next.CONTAINER_WIPE, Next.FULL_WIPE)
+_ORDERS: Final = (CaseNext.LOST_MODE, CaseNext.CONTAINER_WIPE, CaseNext.FULL_WIPE)
 
 
 def _is_applicable(kind: Kind, box: Box) -> bool:

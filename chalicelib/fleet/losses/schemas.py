@@ -26,7 +26,7 @@ class LossKind(enum.StrEnum):
     STOLEN = "stolen"
 
 
-class How(enum.StrEnum):
+class DeclaredHow(enum.StrEnum):
     """Who declared it: staff, who were told in person or by phone, or a carrier on another handset."""
 
     STAFF = "staff"
@@ -52,7 +52,7 @@ class GivenUp(enum.StrEnum):
     WRITTEN_OFF = "written-off"
 
 
-class Seen(enum.StrEnum):
+class WipeSeen(enum.StrEnum):
     """What somebody saw of a wiped handset."""
 
     SET_UP_SCREEN = "set-up-screen"
@@ -60,7 +60,7 @@ class Seen(enum.StrEnum):
     NEW_USER = "new-user"
 
 
-class Next(enum.StrEnum):
+class CaseNext(enum.StrEnum):
     """What can be done in a case as it stands."""
 
     LOST_MODE = "lost-mode"
@@ -82,7 +82,7 @@ class OnDevice(Schema, frozen=True):
     open_commands: int
 
 
-class Positions(Schema, frozen=True):
+class PositionsTaken(Schema, frozen=True):
     """How many positions were taken, and of when the first and the last are. This stays when they are purged."""
 
     taken: int = 0
@@ -103,14 +103,14 @@ class LossCase(Schema, frozen=True):
     witnessed: bool
     declared_by: str
     declared_at: datetime
-    how: How
+    how: DeclaredHow
     lease_withheld: bool
     on_device: OnDevice
     state: CaseState = CaseState.OPEN
     ended_at: datetime | None = None
     ask_at: datetime | None = None
     approvals_asked_at: datetime | None = None
-    positions: Positions = Positions()
+    positions: PositionsTaken = PositionsTaken()
 
 
 class Reports(Schema, frozen=True):
@@ -150,7 +150,7 @@ class LostMode(Schema, frozen=True):
     phone: Annotated[str, Meta(pattern=r"^\+[0-9]{6,15}(?![\s\S])")]
 
 
-class Position(Schema, frozen=True):
+class LossPosition(Schema, frozen=True):
     """Where a handset in lost mode is: WGS 84 degrees, and the radius in metres within which that holds."""
 
     at: Moment
@@ -168,7 +168,7 @@ class GiveUp(Schema, frozen=True):
 class SawWiped(Schema, frozen=True):
     """What shows that the handset is wiped."""
 
-    seen: Seen
+    seen: WipeSeen
 
 
 class CaseSearch(Schema, frozen=True):
@@ -186,7 +186,7 @@ class Cases(Schema, frozen=True):
     after: str | None = None
 
 
-class Step(Schema, frozen=True):
+class CaseStep(Schema, frozen=True):
     """What somebody did in a case, and when. `command`: what was ordered by it; `reason`: why; `positions`: how many
     somebody looked at.
     """
@@ -206,16 +206,16 @@ class CaseTold(Schema, frozen=True):
     """
 
     case: LossCase
-    steps: tuple[Step, ...]
+    steps: tuple[CaseStep, ...]
     commands: tuple[CommandTold, ...]
     events_since: int
-    possible: tuple[Next, ...]
+    possible: tuple[CaseNext, ...]
 
 
 class PositionsTold(Schema, frozen=True):
     """The latest positions of a case, the latest first. That somebody looked is told its carrier."""
 
-    positions: tuple[Position, ...]
+    positions: tuple[LossPosition, ...]
 
 
 class Ordered(Schema, frozen=True):
@@ -240,8 +240,8 @@ class OwnCase(Schema, frozen=True):
     declared_at: datetime
     ended_at: datetime | None
     ordered: tuple[Ordered, ...]
-    positions: Positions
-    looks: tuple[Step, ...]
+    positions: PositionsTaken
+    looks: tuple[CaseStep, ...]
 
 
 class OwnCases(Schema, frozen=True):
@@ -257,7 +257,7 @@ class LossOpened(Schema, frozen=True):
     generation: int
     carrier: str
     kind: LossKind
-    how: How
+    how: DeclaredHow
     witnessed: bool
     lease_withheld: bool
     reported_on: str

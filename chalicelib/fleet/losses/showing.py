@@ -20,12 +20,12 @@ from chalicelib.fleet.losses import orders, rules, store
 from chalicelib.fleet.losses.schemas import (
     Cases,
     CaseSearch,
+    CaseStep,
     CaseTold,
     LossCase,
     Ordered,
     OwnCase,
     OwnCases,
-    Step,
 )
 from chalicelib.fleet.tables import LossLinesRow
 from chalicelib.people import lookup as people
@@ -101,13 +101,13 @@ def _ordered(command: Command) -> Ordered:
     )
 
 
-def _steps(case: LossCase) -> Sequence[Step]:
+def _steps(case: LossCase) -> Sequence[CaseStep]:
     return [_step(event) for event in sorted(journal.read(store.key_of(case.id)), key=lambda one: one.time)]
 
 
-def _step(event: Event) -> Step:
+def _step(event: Event) -> CaseStep:
     said = msgspec.json.decode(event.data, type=_Said)
-    return Step(
+    return CaseStep(
         what=event.type.removeprefix(store.EVENT),
         at=event.time,
         by=event.actor,
