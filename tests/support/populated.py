@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -194,28 +195,37 @@ class Populated:
         }
 
     def names_for(self, path: str) -> dict[str, Any]:
-        """The same for an operation: only a redirection that was verified is ended or renewed."""
-        if path.endswith(("{redirection}/end", "{redirection}/renewal")):
-            return self.names | {"redirection": self.verified}
-        if path.endswith(("{item}/proofs", "{code}")):
-            return self.names | {"item": self.proven, "code": self.verification}
-        if path.startswith("/v1/approver-sets"):
-            return self.names | {"version": 2}
-        if path == "/v1/pass/help":
-            self.give_help()
-        if path.startswith("/v1/policies/rollouts"):
-            self.publish_policy()
-        if path == "/v1/policy/application":
-            self.publish_policy(self.handset.device)
-        if path.endswith("/{kind}/{name}"):
-            return self.names | {"kind": "depot", "name": HERE}
-        if path == "/v1/loss-positions":
-            self.lose_it()
-        if path == "/v1/loss-reports" or "{case}" in path:
-            return self.names | {"case": self.loss}
-        if path.startswith("/v1/alert") or path.endswith("/help"):
-            return self.names | {"alert": self.alert}
-        return self.names
+        """The same for an operation: what it needs is made, and what it is about has its own names."""
+        for is_meant, prepare in _PREPARED:
+            if is_meant(path):
+                prepare(self)
+        own = [names(self) for is_meant, names in _NAMED if is_meant(path)]
+        return self.names | (own[0] if own else {})
+
+
+_PREPARED: Sequence[tuple[Callable[[str], bool], Callable[[Populated], None]]] = (
+    (lambda path: path == "/v1/pass/help", Populated.give_help),
+    (lambda path: path == "/v1/loss-positions", Populated.lose_it),
+    (lambda path: path.startswith("/v1/policies/rollouts"), Populated.publish_policy),
+    (lambda path: path == "/v1/policy/application", lambda post: post.publish_policy(post.handset.device)),
+)
+"""Of which operations something must be there first, and what brings it."""
+
+_NAMED: Sequence[tuple[Callable[[str], bool], Callable[[Populated], dict[str, Any]]]] = (
+    (
+        lambda path: path.endswith(("{redirection}/end", "{redirection}/renewal")),
+        lambda post: {"redirection": post.verified},
+    ),
+    (
+        lambda path: path.endswith(("{item}/proofs", "{code}")),
+        lambda post: {"item": post.proven, "code": post.verification},
+    ),
+    (lambda path: path.startswith("/v1/approver-sets"), lambda _: {"version": 2}),
+    (lambda path: path.endswith("/{kind}/{name}"), lambda _: {"kind": "depot", "name": HERE}),
+    (lambda path: path == "/v1/loss-reports" or "{case}" in path, lambda post: {"case": post.loss}),
+    (lambda path: path.startswith("/v1/alert") or path.endswith("/help"), lambda post: {"alert": post.alert}),
+)
+"""Which operations are about something else than the others, and what: only a verified redirection is ended."""
 
 
 class _Made(NamedTuple):
