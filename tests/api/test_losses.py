@@ -110,10 +110,10 @@ class TestDeclaring:
         assert {answer.body["id"] for answer in answers} == {box_of(handset).loss}
         assert of_device(handset) == ["quarantined"]
 
-    def test_it_costs_three_calls(self, post: Api, handset: HeldHandset, aws: Cloud) -> None:
+    def test_it_costs_six_calls(self, post: Api, handset: HeldHandset, aws: Cloud) -> None:
         with aws.counting() as calls:
             assert declare(post, handset).status == 201
-        assert dict(calls) == {"BatchGetItem": 1, "GetItem": 1, "TransactWriteItems": 1}
+        assert dict(calls) == {"BatchGetItem": 2, "GetItem": 3, "TransactWriteItems": 1}
 
     @pytest.mark.parametrize(
         "wrong",

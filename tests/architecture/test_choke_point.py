@@ -28,9 +28,10 @@ WORDS = {
     "authorize": {"fleet.guards.warrants"},
     "proven": {CHOKE, "fleet.guards.warrants"},
     "Order": {"fleet.commands.requesting"},
-    "keyring.revoke": {CHOKE},
+    "keyring.revoke": {CHOKE, "fleet.losses.positions"},
 }
-"""What only these modules call: who makes an authority, asks for one, orders something or destroys a key."""
+"""What only these modules call: who makes an authority, asks for one, orders something or destroys a key: that of a
+container, or that of a case's positions, which end with it."""
 DESTROYING = [kind for kind, traits in KINDS.items() if traits.destroys]
 TARGET = Target("019ac9a0-0000-7000-8000-0000000000d1", 1)
 
