@@ -14,7 +14,7 @@ from typing import Any
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
-from demo import alerts, console, doors, failures, pager, seed, staff
+from demo import alerts, console, doors, failures, losses, pager, seed, staff
 from demo.console import Console
 from demo.pager import Page
 from handset import __main__ as handset
@@ -174,7 +174,7 @@ def _add_alerts(commands: Any) -> None:
     text = commands.add_parser("text", help="CARRIER TEXT: an SMS from the carrier's handset comes in")
     text.add_argument("carrier")
     text.add_argument("text")
-    for name, run in alerts.add_commands(commands).items():
+    for name, run in {**alerts.add_commands(commands), **losses.add_commands(commands)}.items():
         commands.choices[name].set_defaults(run=run)
 
 

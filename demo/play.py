@@ -1,10 +1,10 @@
-"""`make demo`: a day of the post, its registered letters, its doors and an SOS, against what `make run` started."""
+"""`make demo`: a day of the post, letters, doors, an SOS and a lost handset, against what `make run` started."""
 
 from __future__ import annotations
 
 import time
 
-from demo import day, doors, failures, letters, sos
+from demo import day, doors, failures, letters, lost, sos
 from infra.running import Run
 
 
@@ -17,6 +17,7 @@ def main() -> None:
         letters.day(running)
         doors.day(running)
         sos.day(running)
+        lost.day(running)
     day.say(f"Done in {time.monotonic() - started:.0f} s: nothing lost, nothing twice.")
 
 

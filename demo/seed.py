@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from botocore.exceptions import ClientError
 
-from demo import alerts, staff
+from demo import alerts, approvers, staff
 from infra.running import Run, session
 
 DATA = Path(__file__).parent / "data"
@@ -51,8 +51,9 @@ ResultT = TypeVar("ResultT")
 def seed(running: Run) -> None:
     """Load what is not there yet: users, people and places, the sorting plan, an item, duties from today on.
 
-    The zone also gets a policy that says whom an SOS calls, and each round the sector whose doors its passes open. What
-    readers go by is published each minute: here at once, so that nobody has to wait for the first one.
+    There are two approvers of wipes, whom every handset knows that is enrolled from now on. The zone also gets a policy
+    that says whom an SOS calls, and each round the sector whose doors its passes open. What readers go by is published
+    each minute: here at once, so that nobody has to wait for the first one.
     """
     staff.make_users(running)
     today = datetime.now(ZoneInfo("Europe/Paris")).date()
@@ -65,6 +66,7 @@ def seed(running: Run) -> None:
             drop(running, kind, name, content)
             wait_for_import(running, kind, name)
     alerts.seed_policy(running)
+    approvers.seed(running)
     _seed_perimeters(running)
     _publish_passes(running)
 

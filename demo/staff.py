@@ -120,13 +120,13 @@ def ticket(running: Run, carrier: str) -> dict[str, Any]:
 def enrol(running: Run, carrier: str, folder: Path) -> Handset:
     """A handset of this carrier, enrolled with a ticket of its own. Its serial number is from the folder's name."""
     content = ticket(running, carrier)["content"]
-    return Handset.enrol(folder, content, serial=_serial(folder.name), connect_to=running.connect_to)
+    return Handset.enrol(folder, content, serial=serial(folder.name), connect_to=running.connect_to)
 
 
 def retire(running: Run, name: str) -> str | None:
     """Retire the handset that was enrolled in a folder of that name. Its device id, or None if there is none."""
     bearer = token(running, "fleet-admin")
-    query = urllib.parse.urlencode({"serial": _serial(name), "state": "enrolled"})
+    query = urllib.parse.urlencode({"serial": serial(name), "state": "enrolled"})
     devices = call(running, "GET", f"/v1/devices?{query}", bearer=bearer)["devices"]
     for device in devices:
         path = f"/v1/devices/{device['device']}/retirement"
@@ -134,7 +134,7 @@ def retire(running: Run, name: str) -> str | None:
     return str(devices[0]["device"]) if devices else None
 
 
-def _serial(name: str) -> str:
+def serial(name: str) -> str:
     return f"DEMO-{name}"
 
 

@@ -57,8 +57,8 @@ def back_office(folder: Path = FOLDER, port: int = local_cloud.PORT, sftp_port: 
 
 
 def _forget_what_knew_the_former(folder: Path) -> None:
-    """Handsets that were enrolled at, and readers that believe the keys of a back office that is gone."""
-    for name in ("handsets", "doors"):
+    """Handsets that were enrolled at, readers that believe the keys of, and passkeys for a back office that is gone."""
+    for name in ("handsets", "doors", "passkeys"):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
