@@ -53,6 +53,7 @@ RARE: Mapping[str, str] = {
     "despatch, first file (SFTP)": "chalicelib.connectors.tracking.workers;asyncssh",
     "api_handler, first staff token": "app;joserfc.jwt",
     "fleet_api, first ticket": "chalicelib.fleet.entry;segno",
+    "fleet_api, first approval": "chalicelib.fleet.entry;webauthn",
 }
 """What is loaded at its first use, and by whom."""
 

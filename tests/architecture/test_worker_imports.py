@@ -163,7 +163,7 @@ BUDGETS: Mapping[str, Budget] = {
 HTTP_ONLY = ("chalicelib.core.access", "chalicelib.core.endpoint", "chalicelib.core.oidc")
 """Of the core, what only the API needs. So are all modules called `routes`."""
 
-HEAVY = ("asyncio", "asyncssh", "joserfc", "segno", "boto3", "unittest")
+HEAVY = ("asyncio", "asyncssh", "joserfc", "segno", "boto3", "unittest", "webauthn")
 """What no function loads before its first use, of the standard library too."""
 
 
