@@ -56,7 +56,7 @@ def retire(device: str, reason: str, *, by: StaffMember, correlation_id: str) ->
 
     Raises NotFound, AccessDenied, BreakerOpen, BlastLimitReached, and ChangedMeanwhile if others keep changing it.
     """
-    with refusals.told(f"device/{device}", by=by.actor, correlation_id=correlation_id):
+    with refusals.told(by=by.actor, correlation_id=correlation_id):
         return retried(lambda: _retire(device, reason, by, correlation_id))
 
 

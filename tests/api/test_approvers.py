@@ -317,8 +317,8 @@ def test_refusals_are_journalled(post: Api) -> None:
     [eve] = people(post, EVE)
     proposed = propose([eve, Person(post, ADA)])
     assert eve.approves("/v1/approver-sets/2", proposed["text"]).status == 403
-    [refused] = [event for event in journal.read("approvers/2") if event.type == "facteo.guard.refused"]
-    assert refused.actor == eve.actor
+    [refused] = [event for event in journal.read(f"guard/{eve.actor}") if event.type == "facteo.guard.refused"]
+    assert (refused.actor, refused.place) == (eve.actor, "")
     assert refused.body(GuardRefused).problem == "not-an-approver"
 
 

@@ -12,18 +12,20 @@ import pytest
 
 from chalicelib.core import ids, journal, settings, signing
 from chalicelib.core.transaction import transaction
-from chalicelib.fleet import records, sweeping
+from chalicelib.fleet import records
 from chalicelib.fleet.commands import boxes
 from chalicelib.fleet.commands.kinds import KINDS
 from chalicelib.fleet.guards import choke, warrants
 from chalicelib.fleet.guards.schemas import GuardRefused
 from chalicelib.fleet.guards.warrant_schemas import Warrant, WarrantChanged
 from chalicelib.fleet.tables import CommandsRow
+from chalicelib.fleet.workers import settle_fleet
 from demo.passkey import Passkey
 from handset.signing import base64url
 from tests.support import dynamodb
 from tests.support.api import Answered, Api
 from tests.support.cloud import Cloud
+from tests.support.events import SCHEDULED, invoke
 from tests.support.factories import HeldHandset
 from tests.support.fleet import HERE, THEIRS, THERE, NewHandset, a_carrier, retire
 from tests.support.guards import (
@@ -367,7 +369,7 @@ class TestApproval:
         warrant = a_warrant(judges[0].calls, lost)
         post.clock.advance(hours=24)
         assert judges[0].approves(path_of(warrant), warrant["text"]).problem == "warrant-over"
-        sweeping.sweep()
+        assert invoke(settle_fleet, SCHEDULED) == []
         assert judges[0].calls.get(path_of(warrant)).body["state"] == "expired"
         assert told_of(warrant) == {"requested", "expired"}
         assert judges[0].calls.get("/v1/warrants").body["warrants"] == []
@@ -441,7 +443,7 @@ class TestCoolingOff:
         assert [one["called_off"] for one in answer.body["targets"]] == [True]
         assert lost.row.state == "quarantined"
         post.clock.advance(minutes=5)
-        sweeping.sweep()
+        assert invoke(settle_fleet, SCHEDULED) == []
         [order] = orders(lost)
         assert (order["kind"], order["parameters"]) == ("stand-down", {"void": [warrant["id"]]})
         again = dispatcher.post(f"{path_of(warrant)}/cancellation", {"reason": "It was found."})
@@ -454,7 +456,7 @@ class TestCoolingOff:
         [listed] = judges[0].calls.get("/v1/warrants").body["warrants"]
         assert (listed["id"], listed["state"]) == (warrant["id"], "approved")
         post.clock.advance(minutes=10)
-        sweeping.sweep()
+        assert invoke(settle_fleet, SCHEDULED) == []
         assert judges[0].calls.get("/v1/warrants").body["warrants"] == []
         assert judges[0].calls.get(path_of(warrant)).body["state"] == "approved"
 
@@ -514,7 +516,7 @@ class TestCoolingOff:
     def test_the_sweeper_ends_it_without_the_handset(self, post: Api, judges: list[Person], lost: HeldHandset) -> None:
         approved(a_warrant(judges[0].calls, lost), *judges)
         post.clock.advance(minutes=10)
-        sweeping.sweep()
+        assert invoke(settle_fleet, SCHEDULED) == []
         [command] = boxes.load(lost.device).box.open
         assert command.state == "queued"
 
@@ -569,6 +571,7 @@ class TestOtherRoutes:
         wanted = {"devices": [lost.device], "kind": kind, "reason": "Because.", "parameters": PARAMETERS.get(kind, {})}
         answer = post.as_staff("fleet-admin", "security-officer").post("/v1/commands", wanted)
         assert (answer.status, answer.problem) == (409, "approvals-required")
+        assert refusals("guard/staff/s-1") == [("approvals-required", "staff/s-1")]
 
     @pytest.mark.parametrize("kind", HARMLESS)
     @pytest.mark.parametrize("parameters", [{"external_storage": True, "esim": True}, {"kind": "full-wipe"}])

@@ -30,7 +30,7 @@ from chalicelib.fleet.commands.schemas import (
     RequestCommand,
 )
 from chalicelib.fleet.commands.states import BEFORE_ACCEPTED, State
-from chalicelib.fleet.guards import choke
+from chalicelib.fleet.guards import choke, refusals
 from chalicelib.fleet.guards.choke import Authority, Target
 from chalicelib.people import lookup as people
 
@@ -53,7 +53,8 @@ def request(wanted: RequestCommand, *, by: StaffMember, correlation_id: str) -> 
     Raises NotFound, AccessDenied, DeviceBlocked, RequestInvalid, ApprovalsRequired, NotApplicable, TooManyCommands.
     """
     rules.check_parameters(wanted.kind, wanted.parameters)
-    return retried(lambda: _request(wanted, by, correlation_id))
+    with refusals.told(by=by.actor, correlation_id=correlation_id):
+        return retried(lambda: _request(wanted, by, correlation_id))
 
 
 def add(work: UnitOfWork, before: Held, box: Box, wanted: Wanted, *, correlation_id: str) -> Box:

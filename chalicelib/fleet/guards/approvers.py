@@ -114,7 +114,7 @@ def approve(version: int, given: GiveApproval, *, by: StaffMember, correlation_i
 
     Raises NotFound, SetOver, NotAnApprover, ApprovalInvalid, RequestInvalid, ChangedMeanwhile.
     """
-    with refusals.told(f"approvers/{version}", by=by.actor, correlation_id=correlation_id):
+    with refusals.told(by=by.actor, correlation_id=correlation_id):
         return retried(lambda: _approve(version, given, by, correlation_id))
 
 

@@ -21,7 +21,7 @@ def close(reason: str, *, by: StaffMember, correlation_id: str) -> BreakerTold:
 
     Raises AccessDenied for those by whose doing it opened, ChangedMeanwhile.
     """
-    with refusals.told(breaker.KEY, by=by.actor, correlation_id=correlation_id):
+    with refusals.told(by=by.actor, correlation_id=correlation_id):
         return retried(lambda: _close(reason, by, correlation_id))
 
 

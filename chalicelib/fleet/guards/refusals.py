@@ -29,12 +29,15 @@ REFUSALS: Final[tuple[type[Problem], ...]] = (
 
 
 @contextmanager
-def told(subject: str, *, by: str, correlation_id: str) -> Iterator[None]:
-    """Journal what is refused within the block, each in a transaction of its own, and open the breaker over a limit."""
+def told(*, by: str, correlation_id: str, warrant: str = "") -> Iterator[None]:
+    """Journal what is refused within the block, and open the breaker over a limit; each in a transaction of its own.
+
+    It stands in the journal of the warrant, or of whoever wanted it.
+    """
     try:
         yield
     except REFUSALS as refusal:
-        _journal(subject, refusal, by, correlation_id)
+        _journal(f"warrant/{warrant}" if warrant else f"guard/{by}", refusal, by, correlation_id)
         if isinstance(refusal, BlastLimitReached):
             people, depots = refusal.people | {by}, refusal.depots
             breaker.trip(refusal.detail, by=people, depots=depots, correlation_id=correlation_id)

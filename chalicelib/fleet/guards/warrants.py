@@ -76,7 +76,7 @@ def request(wanted: RequestWarrant, *, by: StaffMember, correlation_id: str) -> 
     Raises NotFound, AccessDenied, DeviceBlocked, RequestInvalid, NotApplicable, TooManyCommands, NoApprovers,
     BreakerOpen, BlastLimitReached.
     """
-    with refusals.told(f"guard/{by.actor}", by=by.actor, correlation_id=correlation_id):
+    with refusals.told(by=by.actor, correlation_id=correlation_id):
         if not KINDS[wanted.kind].destroys:
             raise NotApplicable(f"{wanted.kind} needs no warrant: POST /v1/commands.", reason="destroys-nothing")
         rules.check_parameters(wanted.kind, wanted.parameters)
@@ -104,7 +104,7 @@ def approve(warrant: str, given: GiveApproval, *, by: StaffMember, correlation_i
     Raises NotFound, AccessDenied, WarrantOver, NotAnApprover, ApprovalInvalid, ApprovalsRequired, BreakerOpen,
     BlastLimitReached, RequestInvalid.
     """
-    with refusals.told(_key(warrant), by=by.actor, correlation_id=correlation_id):
+    with refusals.told(by=by.actor, correlation_id=correlation_id, warrant=warrant):
         return retried(lambda: _approve(warrant, given, by, correlation_id))
 
 
@@ -113,7 +113,7 @@ def reject(warrant: str, wanted: EndWarrant, *, by: StaffMember, correlation_id:
 
     Raises NotFound, AccessDenied, NotAnApprover, WarrantOver.
     """
-    with refusals.told(_key(warrant), by=by.actor, correlation_id=correlation_id):
+    with refusals.told(by=by.actor, correlation_id=correlation_id, warrant=warrant):
         return retried(lambda: _reject(warrant, wanted.reason, by, correlation_id))
 
 
@@ -123,7 +123,7 @@ def cancel(warrant: str, wanted: EndWarrant, *, by: StaffMember, correlation_id:
     Called off again, it goes on where it stopped. Raises NotFound, AccessDenied, and WarrantOver if every handset has
     signed, or it was over before.
     """
-    with refusals.told(_key(warrant), by=by.actor, correlation_id=correlation_id):
+    with refusals.told(by=by.actor, correlation_id=correlation_id, warrant=warrant):
         return retried(lambda: _cancel(warrant, wanted.reason, by, correlation_id))
 
 

@@ -17,7 +17,7 @@ def take(work: UnitOfWork, device: str, depot: str, by: str) -> bool:
     If too many are already, the breaker opens and nothing is added to the work: the device is quarantined all the same,
     and keeps its lease.
     """
-    with suppress(BlastLimitReached, BreakerOpen), refusals.told(f"device/{device}", by=by, correlation_id=device):
+    with suppress(BlastLimitReached, BreakerOpen), refusals.told(by=by, correlation_id=device):
         buckets.take(work, Family.WITHHELD, by, [buckets.place_of(depot)], now=clock.now())
         return True
     return False
