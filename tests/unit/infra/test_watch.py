@@ -26,6 +26,7 @@ CONSUMERS = {
     "Judging": "judging",
     "PassEntries": "pass_entries",
     "PassEvents": "pass_events",
+    "Readmit": "readmit",
     "Relay": "relay",
     "Sorting": "sorting",
     "TakeFile": "take_file",
