@@ -207,6 +207,7 @@ class TestReporting:
         assert (opened["how"], opened["declared_by"]) == ("handset", "carrier/C30")
         assert handset.row.state == "quarantined"
         assert colleague.row.state == "enrolled"
+        assert [row.flags for row in AttentionRow.query(HERE, consistent_read=True)] == ["reported-lost"]
 
     def test_on_a_second_handset_of_one_s_own(self, post: Api, handset: HeldHandset) -> None:
         second = NewHandset(post).enrolled()

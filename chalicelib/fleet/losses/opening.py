@@ -7,6 +7,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from chalicelib.attention import raising
+from chalicelib.attention.raising import Matter
+from chalicelib.attention.schemas import Kind as Concern
 from chalicelib.core import clock, ids
 from chalicelib.core.access import DeviceState, Handset
 from chalicelib.core.callers import StaffMember
@@ -32,6 +35,8 @@ from chalicelib.fleet.losses.schemas import (
 from chalicelib.fleet.tables import CarrierDeviceRow, HardwareRow, LossLinesRow
 from chalicelib.people import lookup as people
 
+REPORTED: Final = "reported-lost"
+"""What a depot is told of a loss that its staff did not declare."""
 REPORTS_REMEMBERED: Final = timedelta(days=2)
 
 
@@ -183,7 +188,9 @@ def _say_opened(work: UnitOfWork, case: LossCase, said: Declared) -> None:
         lease_withheld=case.lease_withheld,
         reported_on=said.reported_on,
     )
-    store.say(work, case, "opened", told, by=said.by, correlation_id=said.correlation_id)
+    event = store.say(work, case, "opened", told, by=said.by, correlation_id=said.correlation_id)
+    if said.reported_on:
+        raising.raise_(work, Matter(Concern.DEVICE, event.subject, event, flags=[REPORTED]))
 
 
 def _withheld(case_id: str, by: StaffMember, correlation_id: str) -> LossCase:

@@ -100,7 +100,7 @@ class TestReplay:
         assert aws.messages("tracking") == []
 
     def test_an_unknown_consumer_is_told_the_known_ones(self, aws: Cloud) -> None:
-        with pytest.raises(SystemExit, match=r"There are: passes, tracking, sorting, judging, entries\."):
+        with pytest.raises(SystemExit, match=r"There are: passes, tracking, sorting, judging, entries, readmissions\."):
             command.main(["replay", "--consumer", "nobody", *self.ASKED[3:]])
 
     def test_it_says_that_it_goes_on(self, aws: Cloud, clock: FakeClock, capsys: pytest.CaptureFixture[str]) -> None:
