@@ -83,7 +83,7 @@ def add_commands(commands_: Any) -> Mapping[str, Callable[[Run, argparse.Namespa
 
 def _lose(running: Run, given: argparse.Namespace) -> None:
     case = declare(running, _device(running, given.name))
-    print(f"Declared lost: case {case['case']['id']}. It is quarantined from its next request on.")
+    print(f"Declared lost: case {case['id']}. It is quarantined from its next request on.")
 
 
 def _wipe(running: Run, given: argparse.Namespace) -> None:
@@ -96,7 +96,7 @@ def _wipe(running: Run, given: argparse.Namespace) -> None:
 def _found(running: Run, given: argparse.Namespace) -> None:
     device = _device(running, given.name)
     case = found(running, _case(running, device))
-    print(f"Found: the case is {case['case']['state']}. The handset is {_state(running, device)}.")
+    print(f"Found: the case is {case['state']}. The handset is {_state(running, device)}.")
 
 
 def _commands(running: Run, given: argparse.Namespace) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from demo import approvers, losses, seed, staff
 from demo.day import expect, say
@@ -67,7 +68,7 @@ def _begin(running: Run, folder: Path) -> Handset:
 
 
 def _lose(running: Run, handset: Handset) -> Lost:
-    case = losses.declare(running, handset.enrolment["device"])["case"]
+    case = losses.declare(running, handset.enrolment["device"])
     lost = Lost(handset, case["id"], _digests(handset.folder))
     say(f"The depot declares it lost: case {lost.case}")
     expect(_refusal(lambda: handset.call("GET", "/v1/round")), "device-blocked", "its next request")
@@ -114,7 +115,7 @@ def _find(running: Run, lost: Lost, wipe: str) -> None:
     refused = _refusal(lambda: staff.enrol(running, CARRIER, folder))
     expect(refused, "handset-under-review", "an enrolment while it is lost")
     say("Somebody tries to enrol it again: handset-under-review")
-    case = losses.found(running, lost.case)["case"]
+    case = losses.found(running, lost.case)
     say(f"It was found: the case is {case['state']}")
     again = staff.enrol(running, CARRIER, folder)
     expect((again.enrolment["device"], again.enrolment["generation"]), (lost.device, 2), "device and generation")
@@ -132,11 +133,8 @@ def _show_own(handset: Handset, lost: Lost) -> None:
     cases = handset.call("GET", "/v1/loss-cases/own").body["cases"]
     [case] = [one for one in cases if one["id"] == lost.case]
     ordered = ", ".join(f"{one['kind']}: {one['shown']}" for one in case["ordered"])
-    say(f"  {CARRIER} sees who declared it, and what was ordered ({ordered}); positions taken: {_taken(case)}")
-
-
-def _taken(case: dict[str, Any]) -> int:
-    return int(case["positions"]["count"])
+    taken = case["positions"]["taken"]
+    say(f"  {CARRIER} sees who declared it, and what was ordered ({ordered}); positions taken: {taken}")
 
 
 def _is_suspended(running: Run, lost: Lost) -> bool | None:
@@ -145,7 +143,7 @@ def _is_suspended(running: Run, lost: Lost) -> bool | None:
     return any(one["reason"] == "loss" for one in told["suspensions"]) or None
 
 
-def _refusal(ask: Any) -> str:
+def _refusal(ask: Callable[[], object]) -> str:
     """The problem with which something is refused; empty if it is not."""
     try:
         ask()
