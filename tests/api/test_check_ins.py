@@ -166,7 +166,7 @@ class TestItsCost:
         handset = a_handset(api)
         longest = {
             "battery": {"percent": 100, "charging": True, "health": max(Health, key=len)},
-            "storage_free_mb": 100_000_000,
+            "storage_free_mb": 10**13,
             "os_patch": "2026-10-05",
             "app_version": "9" * 40,
             "network": max(Network, key=len),

@@ -88,6 +88,7 @@ class TestPublishing:
             "percent": 0,
             "ring_since": "2026-11-23T07:00:00Z",
             "referents": [referent.device],
+            "mends": [],
             "halted": "",
             "reported": 0,
             "failed": 0,
@@ -343,15 +344,17 @@ class TestHalting:
         assert (versions([referent]), versions(others)) == ([1], [0] * 4)
         assert [what for what, _ in moves()] == ["published", "halted"]
 
-    def test_who_has_it_goes_back_once_another_version_is_published(
+    def test_who_has_it_is_given_the_next_version_first(
         self, post: Api, referent: HeldHandset, others: list[HeldHandset]
     ) -> None:
         published(post)
         publishes(post, 2, referents=[referent.device])
         assert versions([referent, *others]) == [2, 1, 1, 1, 1]
         halts(post, 2)
-        assert publishes(post, 3, referents=[others[0].device]).body["base"] == 1
-        assert versions([referent, *others]) == [1, 3, 1, 1, 1]
+        answer = publishes(post, 3, referents=[others[0].device])
+        assert (answer.body["base"], answer.body["mends"]) == (1, [2])
+        assert versions([referent, *others]) == [3, 3, 1, 1, 1]
+        assert applies(referent, 3).status == 204
         assert halts(post, 2).problem == "rollout-stands"
 
     def test_it_goes_on_and_those_that_failed_are_excused(self, post: Api, others: list[HeldHandset]) -> None:

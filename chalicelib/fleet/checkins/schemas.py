@@ -74,7 +74,7 @@ class CheckIn(Schema, frozen=True, omit_defaults=True):
 
     outbox: Count
     battery: Battery | None = None
-    storage_free_mb: Annotated[int, Meta(ge=0, le=100_000_000)] | None = None
+    storage_free_mb: Annotated[int, Meta(ge=0, le=10**13)] | None = None
     os_patch: date | None = None
     app_version: AppVersion | None = None
     network: Network | None = None

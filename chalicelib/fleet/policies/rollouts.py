@@ -69,8 +69,8 @@ def move_on(version: int, *, by: StaffMember, correlation_id: str) -> RolloutTol
 
 
 def halt(version: int, reason: str, *, by: StaffMember, correlation_id: str) -> RolloutTold:
-    """Let a version reach nobody else. Who has it keeps it, until another version is published. Halted again it stays
-    as it is. Raises NotFound, AccessDenied, RolloutStands.
+    """Let a version reach nobody else. Who has it keeps it, and is given the next one first. Halted again it stays as
+    it is. Raises NotFound, AccessDenied, RolloutStands.
     """
     require_everywhere(by)
 
@@ -134,7 +134,7 @@ def _publish(version: int, wanted: Publish, by: StaffMember, correlation_id: str
         return _told(before, None)
     if version != before.version + 1:
         raise VersionOutOfTurn(f"The next version is {before.version + 1}.", next=before.version + 1)
-    base = rules.base_after(before)
+    base, mends = rules.begins(before)
     _check_referents(wanted.referents)
     now = clock.now()
     rollout = Rollout(
@@ -145,6 +145,7 @@ def _publish(version: int, wanted: Publish, by: StaffMember, correlation_id: str
         published_at=now,
         ring_since=now,
         referents=wanted.referents,
+        mends=mends,
     )
     with transaction() as work:
         standing.save(work, rollout, instead_of=0)
@@ -231,6 +232,7 @@ def _told(rollout: Rollout, after: str | None) -> RolloutTold:
         percent=rules.PERCENT[rollout.ring],
         ring_since=rollout.ring_since,
         referents=rollout.referents,
+        mends=tuple(one.version for one in rollout.mends),
         halted=rollout.halted,
         reported=tally.reported,
         failed=tally.failed,

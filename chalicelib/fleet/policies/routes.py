@@ -126,7 +126,7 @@ def move_on(version: Version, who: StaffMember, call: Call) -> RolloutTold:
     problems=[RolloutStands, ChangedMeanwhile],
 )
 def halt(version: Version, request: Halt, who: StaffMember, call: Call) -> RolloutTold:
-    """Let a version reach nobody else. Once another one is published, who has it goes back to the one before."""
+    """Let a version reach nobody else. Who has it is given the next one as soon as that is published."""
     return rollouts.halt(version, request.reason, by=who, correlation_id=call.correlation_id)
 
 

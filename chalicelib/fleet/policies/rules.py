@@ -17,6 +17,7 @@ from chalicelib.fleet.policies.schemas import (
     GroupKind,
     GroupPolicy,
     Pace,
+    Reached,
     RequiredApp,
     Rollout,
     Telephony,
@@ -146,8 +147,8 @@ def version_for(rollout: Rollout, device: str) -> int:
 
 
 def is_reached(rollout: Rollout, device: str) -> bool:
-    """Whether a rollout has reached a device."""
-    return _place(rollout.version, device) < PERCENT[rollout.ring] or device in rollout.referents
+    """Whether a rollout has reached a device: by its ring, or since it mends what the device has."""
+    return any(_has_reached(one, device) for one in (rollout, *rollout.mends))
 
 
 def is_complete(rollout: Rollout) -> bool:
@@ -155,16 +156,18 @@ def is_complete(rollout: Rollout) -> bool:
     return rollout.ring == LAST_RING and not rollout.halted
 
 
-def base_after(rollout: Rollout) -> int:
-    """What devices have that the next version has not reached: this one, or what was before if it was halted.
+def begins(rollout: Rollout) -> tuple[int, tuple[Reached, ...]]:
+    """Where the next version begins: what devices have that it has not reached, and what it mends. No device's version
+    ever goes down, so that whoever has one that was halted is given the next one first.
 
     Raises RolloutUnderWay.
     """
-    if is_complete(rollout):
-        return rollout.version
+    if rollout.ring == LAST_RING:
+        return rollout.version, ()
     if not rollout.halted:
         raise RolloutUnderWay("Halt it, or wait until it has reached everybody.", version=rollout.version)
-    return rollout.base
+    halted = Reached(version=rollout.version, ring=rollout.ring, referents=rollout.referents)
+    return rollout.base, (*rollout.mends, halted)
 
 
 def check_moves(rollout: Rollout) -> None:
@@ -191,6 +194,10 @@ def fails(rollout: Rollout, tally: Tally) -> bool:
     """Whether too many failed of those that reported, beside those that were excused."""
     failed = tally.failed - rollout.excused
     return failed >= FAILING_AT_LEAST and failed > FAILING_SHARE * tally.reported
+
+
+def _has_reached(one: Reached, device: str) -> bool:
+    return _place(one.version, device) < PERCENT[one.ring] or device in one.referents
 
 
 def _place(version: int, device: str) -> float:

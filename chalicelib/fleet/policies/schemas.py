@@ -143,22 +143,29 @@ class Halt(Schema, frozen=True):
     reason: Reason
 
 
-class Rollout(Schema, frozen=True):
-    """How far a version has come. `base` is what devices have that no ring has reached. `halted` says why, if it is.
-
-    `excused` is how many had failed when it was resumed.
-    """
+class Reached(Schema, frozen=True, kw_only=True):
+    """Whom a version has reached."""
 
     version: int
+    ring: int = 0
+    referents: tuple[str, ...] = ()
+
+
+class Rollout(Reached, frozen=True, kw_only=True):
+    """How far a version has come. `base` is what devices have that it has not reached. `halted` says why, if it is.
+
+    `mends` are versions that were halted before it: it has reached whoever has one of them. `excused` is how many had
+    failed when it was resumed.
+    """
+
     base: int
     reason: str
     published_by: str
     published_at: datetime
     ring_since: datetime
-    ring: int = 0
-    referents: tuple[str, ...] = ()
     halted: str = ""
     excused: int = 0
+    mends: tuple[Reached, ...] = ()
 
 
 class Applied(Schema, frozen=True):
@@ -198,7 +205,8 @@ class DevicePolicy(Schema, frozen=True):
 class RolloutTold(Schema, frozen=True):
     """How far a version has come, how many devices said what became of it, and those that failed, by id.
 
-    `percent` is the part of the fleet that it has reached, beside the `referents`. `halted` says why, if it is.
+    `percent` is the part of the fleet that it has reached, beside the `referents` and whoever has a version that it
+    `mends`. `halted` says why, if it is.
     `next` is the `after` of the next page of failing devices.
     """
 
@@ -211,6 +219,7 @@ class RolloutTold(Schema, frozen=True):
     percent: int
     ring_since: datetime
     referents: tuple[str, ...]
+    mends: tuple[int, ...]
     halted: str
     reported: int
     failed: int

@@ -141,11 +141,23 @@ class TestRings:
         assert (rules.version_for(rollout, "a"), rules.version_for(rollout, "b")) == (2, 1)
 
     def test_the_next_version_begins_where_everybody_is(self) -> None:
-        assert rules.base_after(a_rollout(ring=3)) == 2
-        assert rules.base_after(a_rollout(ring=1, halted="it broke")) == 1
-        assert rules.base_after(a_rollout(ring=3, halted="it broke")) == 1
+        assert rules.begins(a_rollout(ring=3)) == rules.begins(a_rollout(ring=3, halted="it broke")) == (2, ())
         with pytest.raises(RolloutUnderWay):
-            rules.base_after(a_rollout(ring=2))
+            rules.begins(a_rollout(ring=2))
+
+    def test_no_version_ever_goes_down(self) -> None:
+        """Three versions are halted in different rings, and a fourth comes."""
+        had, rollout = dict.fromkeys(self.DEVICES, 0), a_rollout(version=1, base=0, ring=3)
+        for version, ring in ((2, 2), (3, 1), (4, 0), (5, 2)):
+            base, mends = rules.begins(rollout)
+            rollout = a_rollout(version=version, base=base, mends=mends, referents=self.DEVICES[version : version + 2])
+            for reached in range(ring + 1):
+                rollout = msgspec.structs.replace(rollout, ring=reached, halted="")
+                has = {device: rules.version_for(rollout, device) for device in self.DEVICES}
+                assert all(has[device] >= had[device] for device in self.DEVICES)
+                had = has
+            rollout = msgspec.structs.replace(rollout, halted="it broke")
+        assert {2, 3, 4}.isdisjoint(had.values())
 
     def test_a_ring_has_its_time(self) -> None:
         rules.check_tried(a_rollout(), MONDAY_MORNING + timedelta(hours=1), timedelta(hours=1))
