@@ -107,10 +107,15 @@ class TestTheAnswer:
         until = datetime.fromisoformat(answer.body["lease_until"])
         assert (until - api.clock()).total_seconds() == hours * 3600
 
-    @pytest.mark.parametrize("state", ["quarantined", "wiping"])
-    def test_a_blocked_handset_is_answered_and_gets_no_lease(self, api: Api, state: str) -> None:
-        answer = checks_in(a_handset(api, state=state))
+    @pytest.mark.parametrize(("state", "withheld"), [("quarantined", True), ("wiping", True), ("wiping", False)])
+    def test_a_blocked_handset_is_answered_and_gets_no_lease(self, api: Api, state: str, withheld: bool) -> None:
+        answer = checks_in(a_handset(api, state=state, lease_withheld=withheld))
         assert (answer.status, answer.body["lease_until"]) == (200, None)
+
+    def test_the_lease_of_a_quarantined_one_is_put_off_unless_it_is_withheld(self, api: Api) -> None:
+        handset = a_handset(api, state="quarantined")
+        assert checks_in(handset).body["lease_until"] == "2026-11-23T15:00:00Z"
+        assert handset.calls().post("/v1/lease").problem == "device-blocked"
 
     def test_a_retired_one_is_not_answered(self, newcomer: NewHandset) -> None:
         handset = newcomer.enrolled()

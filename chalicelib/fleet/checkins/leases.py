@@ -5,8 +5,8 @@ keystore, and the lease key, which is made here. That is what each of them prote
 
 - Whoever has the back office, and all its keys, has lease keys, but no container: the hardware's key never leaves it.
 - Whoever has the handset has the hardware's key, and until `until` the lease key too. A handset that is switched off,
-  or kept from the network, is unreadable 72 hours after its last check-in, without any command. So is one that is
-  quarantined, which is reversible: the same key is given again once it is found.
+  or kept from the network, is unreadable 72 hours after its last check-in, without any command. So is one whose lease
+  is withheld since it was lost, which is reversible: the same key is given again once it is found.
 - Once two people have approved a wipe, what the lease keys are made from is destroyed (`guards.choke`): no container
   of the device can be opened any more that is not open.
 
@@ -32,6 +32,10 @@ from chalicelib.fleet.checkins import rules
 from chalicelib.fleet.checkins.schemas import LeaseKey
 from chalicelib.fleet.guards import choke
 
+PUT_OFF: Final = frozenset({DeviceState.ENROLLED, DeviceState.QUARANTINED})
+"""In which states a lease is put off, unless it is withheld: `guards` bounds how many leases anybody withholds, so that
+nobody makes the whole fleet unreadable by declaring it lost.
+"""
 KEPT_FOR: Final = timedelta(days=3652)
 """Longer than any handset lives. It ends sooner by a wipe only."""
 
@@ -42,8 +46,8 @@ def beside(_: Call, device: str) -> list[Place]:
 
 
 def until(row: AccessRow, now: datetime) -> datetime | None:
-    """Until when a device may keep its lease key; None if it gets no lease, as a blocked one."""
-    if row.state != DeviceState.ENROLLED:
+    """Until when a device may keep its lease key. None: its lease is withheld, or two people approved a wipe."""
+    if row.lease_withheld or row.state not in PUT_OFF:
         return None
     return now + rules.LEASES[Assurance(row.assurance)]
 
