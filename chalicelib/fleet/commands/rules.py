@@ -32,7 +32,7 @@ PARAMETERS: Final[Mapping[Kind, tuple[frozenset[str], frozenset[str]]]] = {
     Kind.MESSAGE: (frozenset({"text"}), _NONE),
     Kind.LOST_MODE: (frozenset({"text", "phone"}), _NONE),
     Kind.STAND_DOWN: (_NONE, frozenset({"void"})),
-    Kind.FULL_WIPE: (_NONE, frozenset({"external_storage", "esim"})),
+    Kind.FULL_WIPE: (frozenset({"external_storage", "esim"}), _NONE),
 }
 """Kind → the parameters that it must have, and those that it may have."""
 
