@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.attention.tables import AttentionRow
-from chalicelib.core import ids
+from chalicelib.core import ids, settings
 from chalicelib.fleet.commands.kinds import Kind
 from chalicelib.fleet.guards import withholding
 from chalicelib.fleet.tables import CommandsRow
@@ -452,6 +452,20 @@ class TestGivenUp:
         answers = [does(post, lost, "closed", {"reason": "destroyed"}) for _ in range(2)]
         assert answers[0].body == answers[1].body
         assert said(lost) == ["closed", "opened"]
+
+    def test_given_up_it_is_as_unreadable_as_any_that_is_retired(
+        self, post: Api, handset: HeldHandset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whoever may withhold no lease any more does not get there by giving handsets up."""
+        monkeypatch.setenv("FACTEO_WITHHELD_OF_DEPOT", "1")
+        settings.load.cache_clear()
+        withheld, other = a_case(post, NewHandset(post).enrolled()), a_case(post, handset)
+        assert case(post, other)["case"]["lease_withheld"] is False
+
+        assert does(post, other, "closed", {"reason": "not-found"}).problem == "breaker-open"
+        assert handset.row.state == "quarantined"
+        assert does(post, withheld, "closed", {"reason": "not-found"}).status == 200
+        assert does(post, other, "found").status == 200
 
     @pytest.mark.parametrize("race", [overtaken, contended])
     def test_found_and_given_up_at_once_it_ends_once(

@@ -18,6 +18,8 @@ from chalicelib.fleet.commands.kinds import Kind
 from chalicelib.fleet.commands.requesting import Wanted
 from chalicelib.fleet.commands.schemas import Box, Command, Filed, Parameters
 from chalicelib.fleet.commands.states import Proof, State
+from chalicelib.fleet.guards import buckets, refusals
+from chalicelib.fleet.guards.buckets import Family
 from chalicelib.fleet.losses import orders, positions, rules, store
 from chalicelib.fleet.losses.rules import CaseOver, NoWipe
 from chalicelib.fleet.losses.schemas import CaseState, GivenUp, LossCase, WipeSeen
@@ -62,7 +64,8 @@ def found(case_id: str, *, by: StaffMember, correlation_id: str) -> LossCase:
 def closed(case_id: str, reason: GivenUp, *, by: StaffMember, correlation_id: str) -> LossCase:
     """The handset is given up: it is retired, and that hardware not enrolled again before it is found.
 
-    Raises NotFound, AccessDenied, CaseOver.
+    Its container becomes unreadable with it, if its lease was not withheld already: so many in a while, as ever. Raises
+    NotFound, AccessDenied, CaseOver, BreakerOpen, BlastLimitReached.
     """
     return retried(lambda: _end(Asked(case_id, by, correlation_id), CaseState.CLOSED, _give_up, reason))
 
@@ -141,8 +144,12 @@ def _retire(end: Ending, box: Box, reason: str) -> None:
 
 
 def _give_up(end: Ending) -> None:
-    if end.before.state is not DeviceState.RETIRED:
-        _retire(end, end.before.box, RETIRED_FOR_LOSS)
+    if end.before.state is DeviceState.RETIRED:
+        return
+    if not end.case.lease_withheld:
+        with refusals.told(by=end.by, correlation_id=end.correlation_id):
+            buckets.take(end.work, Family.WITHHELD, end.by, [buckets.place_of(end.case.depot)], now=clock.now())
+    _retire(end, end.before.box, RETIRED_FOR_LOSS)
 
 
 # --- seen wiped -----------------------------------------------------------------------------------------

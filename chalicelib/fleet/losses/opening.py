@@ -54,8 +54,8 @@ class Declared(NamedTuple):
 def declare(wanted: DeclareLoss, *, by: StaffMember, correlation_id: str) -> LossCase:
     """Open a case for a handset, which is quarantined from its next request on. Declared again, it is the same case.
 
-    Two reads (one more for a serial number), and one transaction. Raises RequestInvalid, NotFound, AccessDenied, and
-    DeviceBlocked for one that is retired and was not lost.
+    Two reads (one more for a serial number), those of the buckets, and one transaction. Raises RequestInvalid,
+    NotFound, AccessDenied, and DeviceBlocked for one that is retired and was not lost.
     """
     rules.check_lost_since(wanted.lost_since, clock.now())
     device = _device(wanted)

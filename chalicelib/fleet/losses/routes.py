@@ -14,6 +14,8 @@ from chalicelib.core.errors import ChangedMeanwhile, DeviceBlocked, NotFound
 from chalicelib.fleet.commands.routes import COMMANDED, COMMANDERS, READERS
 from chalicelib.fleet.commands.rules import NotApplicable, TooManyCommands
 from chalicelib.fleet.commands.schemas import CommandTold
+from chalicelib.fleet.guards.breaker import BreakerOpen
+from chalicelib.fleet.guards.buckets import BlastLimitReached, BucketSettings
 from chalicelib.fleet.losses import ending, ladder, opening, positions, showing
 from chalicelib.fleet.losses.rules import CaseOver, NoLostMode, NoWipe, TooManyReports
 from chalicelib.fleet.losses.schemas import (
@@ -44,6 +46,7 @@ LOOKERS: Final = staff("dispatcher", "security-officer")
     allow=COMMANDERS,
     problems=[NotFound, DeviceBlocked, ChangedMeanwhile],
     status=201,
+    settings=BucketSettings,
 )
 def declare(request: DeclareLoss, who: StaffMember, call: Call) -> LossCase:
     """Declare a handset lost or stolen: from its next request on it may only send what it has, and obey. Declared
@@ -53,7 +56,12 @@ def declare(request: DeclareLoss, who: StaffMember, call: Call) -> LossCase:
 
 
 @endpoint(
-    routes, "POST /v1/loss-reports", allow=handset(), problems=[NotFound, TooManyReports, ChangedMeanwhile], status=201
+    routes,
+    "POST /v1/loss-reports",
+    allow=handset(),
+    problems=[NotFound, TooManyReports, ChangedMeanwhile],
+    status=201,
+    settings=BucketSettings,
 )
 def report(request: ReportLoss, who: Handset, call: Call) -> LossReported:
     """A carrier says on a colleague's handset, or on a second one, that theirs is lost: three carriers a day."""
@@ -83,6 +91,7 @@ def read(case: CaseId, who: StaffMember) -> CaseTold:
     "POST /v1/loss-cases/{case}/withholding",
     allow=staff("security-officer"),
     problems=[NotFound, CaseOver, ChangedMeanwhile],
+    settings=BucketSettings,
 )
 def withhold(case: CaseId, who: StaffMember, call: Call) -> LossCase:
     """Withhold the lease of a lost handset that is not withheld yet. The answer says whether it is."""
@@ -125,7 +134,11 @@ def found(case: CaseId, who: StaffMember, call: Call) -> LossCase:
 
 
 @endpoint(
-    routes, "POST /v1/loss-cases/{case}/closed", allow=COMMANDERS, problems=[NotFound, CaseOver, ChangedMeanwhile]
+    routes,
+    "POST /v1/loss-cases/{case}/closed",
+    allow=COMMANDERS,
+    problems=[NotFound, CaseOver, BreakerOpen, BlastLimitReached, ChangedMeanwhile],
+    settings=BucketSettings,
 )
 def close(case: CaseId, request: GiveUp, who: StaffMember, call: Call) -> LossCase:
     """Give a handset up: it is retired, and cannot be enrolled again before it is found. Its positions are purged."""
