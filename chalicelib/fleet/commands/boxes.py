@@ -6,9 +6,9 @@ which somebody must look again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -26,6 +26,13 @@ from chalicelib.fleet.commands.kinds import KINDS
 from chalicelib.fleet.commands.schemas import Box, Command, CommandMoved, DeviceStateChanged, Filed
 from chalicelib.fleet.commands.states import BEFORE_ACCEPTED
 from chalicelib.fleet.tables import CommandsRow
+
+_SAID: Final[Mapping[DeviceState, str]] = {
+    DeviceState.ENROLLED: "readmitted",
+    DeviceState.QUARANTINED: "quarantined",
+    DeviceState.WIPING: "wiping",
+}
+"""What a device may do → what is said when it comes to that."""
 
 
 class Held(NamedTuple):
@@ -199,6 +206,12 @@ def say_state(work: UnitOfWork, box: Box, state: DeviceState, what: str, *, by: 
         place=f"depot/{box.depot}",
     )
     work.append(event)
+
+
+def say_change(work: UnitOfWork, before: Held, box: Box, state: DeviceState, *, by: str, correlation_id: str) -> None:
+    """Write into a device's journal what it may do from now on, if that is not what it might before."""
+    if state is not before.state:
+        say_state(work, box, state, _SAID[state], by=by, correlation_id=correlation_id)
 
 
 def _held(entry: AccessRow, row: CommandsRow | None) -> Held:

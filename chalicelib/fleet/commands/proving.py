@@ -43,7 +43,8 @@ def seen_again(before: Held, who: Handset, *, correlation_id: str) -> bool:
             box = boxes.replace(box, proven)
         if late:
             prove_filed(work, box, late, Proof.FAILED, SEEN_AGAIN, by=who.actor, correlation_id=correlation_id)
-        boxes.save(work, before, box)
+        state = boxes.save(work, before, box)
+        boxes.say_change(work, before, box, state, by=who.actor, correlation_id=correlation_id)
     telemetry.count("WipesFailed")
     return True
 

@@ -86,7 +86,8 @@ def _take(before: Held, said: Report, signed: str, who: Handset, correlation_id:
     with transaction() as work:
         after = _told(work, before.box, after, Taken(command, said, signed, who, correlation_id))
         if after != command:
-            boxes.save(work, before, boxes.replace(before.box, after))
+            state = boxes.save(work, before, boxes.replace(before.box, after))
+            boxes.say_change(work, before, before.box, state, by=who.actor, correlation_id=correlation_id)
     return ReportAnswer(state=after.state)
 
 

@@ -220,7 +220,8 @@ def _cancel(command_id: str, by: StaffMember, correlation_id: str) -> CommandTol
     command = filed.over or boxes.in_box(before.box, command_id)
     with transaction() as work:
         box = call_off(work, before, before.box, command, by=by.actor, correlation_id=correlation_id)
-        boxes.save(work, before, box)
+        state = boxes.save(work, before, box)
+        boxes.say_change(work, before, box, state, by=by.actor, correlation_id=correlation_id)
     return told(boxes.in_box(box, command_id))
 
 

@@ -39,7 +39,8 @@ def settle(before: Held, *, correlation_id: str) -> bool:
     with transaction() as work:
         for one in moved:
             _tell(work, before.box, one, correlation_id)
-        boxes.save(work, before, boxes.replace(before.box, *(one.after for one in moved)))
+        state = boxes.save(work, before, boxes.replace(before.box, *(one.after for one in moved)))
+        boxes.say_change(work, before, before.box, state, by=rules.SYSTEM, correlation_id=correlation_id)
     return True
 
 

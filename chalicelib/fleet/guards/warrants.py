@@ -304,8 +304,8 @@ def _obstacle(kind: Kind, target: WarrantTarget, held: Held | None) -> str:
 def _order(work: UnitOfWork, before: Held, wanted: Wanted, by: str, correlation_id: str) -> str:
     """The id of the command that a handset gets."""
     box = requesting.add(work, before, before.box, wanted, correlation_id=correlation_id)
-    boxes.save(work, before, box)
-    boxes.say_state(work, box, DeviceState.WIPING, "wiping", by=by, correlation_id=correlation_id)
+    state = boxes.save(work, before, box)
+    boxes.say_change(work, before, box, state, by=by, correlation_id=correlation_id)
     return box.open[-1].id
 
 
@@ -349,7 +349,8 @@ def _call_off(target: WarrantTarget, warrant_id: str, by: str, correlation_id: s
         return warrant_id in before.box.void  # by a call that ended too early to say so
     with transaction() as work:
         box = requesting.call_off(work, before, before.box, open_still[0], by=by, correlation_id=correlation_id)
-        boxes.save(work, before, box)
+        state = boxes.save(work, before, box)
+        boxes.say_change(work, before, box, state, by=by, correlation_id=correlation_id)
     return True
 
 
