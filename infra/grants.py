@@ -152,7 +152,6 @@ GRANTS: Mapping[str, Grants] = {
             "access": (BATCH_GET, UPDATE),
             "attention": (PUT,),
             "commands": (GET, BATCH_GET, PUT),
-            "keyring": (DELETE,),
             "policies": (QUERY, PUT),
         },
         indexes=("commands/by-due",),

@@ -300,9 +300,9 @@ class TestAnInsiderAlone:
     def test_does_not_get_around_the_guard(self, api: Api, approvers: list[Person], kind: Kind) -> None:
         handset = guards.a_lost_handset(api)
         admin = api.as_staff("fleet-admin", "security-officer", "depot-manager", sub="insider")
-        body = {"devices": [handset.device], "kind": kind, "reason": "Security update."}
-        assert admin.post("/v1/commands", body).problem == "approvals-required"
         parameters = msgspec.to_builtins(PARAMETERS.get(kind, Parameters()))
+        body = {"devices": [handset.device], "kind": kind, "reason": "Security update.", "parameters": parameters}
+        assert admin.post("/v1/commands", body).problem == "approvals-required"
         warrant = a_warrant(admin, handset, kind=kind, parameters=parameters)
         alone = Person(api, "insider")
         assert alone.approves(guards.path_of(warrant), warrant["text"]).problem == "not-an-approver"

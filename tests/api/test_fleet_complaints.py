@@ -86,7 +86,8 @@ def test_a_wipe_that_is_never_confirmed_blocks_the_next_one(post: Api, handset: 
 @pytest.mark.parametrize("kind", [kind for kind in Kind if KINDS[kind].destroys])
 def test_a_generic_route_goes_around_the_guard(post: Api, handset: HeldHandset, kind: Kind) -> None:
     declared_lost(handset)
-    answer = order(post, handset, kind=kind)
+    parameters = {"external_storage": True, "esim": True} if kind is Kind.FULL_WIPE else {}
+    answer = order(post, handset, kind=kind, **parameters)
     assert (answer.status, answer.problem) == (409, "approvals-required")
     assert fetched(handset) == []
 

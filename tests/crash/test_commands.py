@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -139,7 +138,7 @@ def test_calling_off(api: Api, clock: FakeClock, everywhere: Everywhere) -> None
     def arrange() -> Given:
         handset = NewHandset(a_post(api)).enrolled()
         declared_lost(handset)
-        return handset, a_wipe(handset, Kind.CONTAINER_WIPE, not_before=clock() + timedelta(minutes=10))
+        return handset, a_wipe(handset, Kind.CONTAINER_WIPE, cools_off=True)
 
     def call_off(given: Given) -> None:
         answer = api.as_staff("dispatcher").post(f"/v1/commands/{given[1]}/cancellation")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from joserfc import jws
@@ -13,20 +13,16 @@ from joserfc.jwk import ECKey
 
 from chalicelib.core import clock, ids, signing
 from chalicelib.core.transaction import transaction
-from chalicelib.fleet.commands import boxes, requesting
+from chalicelib.fleet.commands import boxes
 from chalicelib.fleet.commands.kinds import Kind
-from chalicelib.fleet.commands.requesting import Wanted
-from chalicelib.fleet.commands.schemas import Parameters
-from chalicelib.fleet.guards.choke import Authority, Target
-from chalicelib.fleet.guards.schemas import Approved
 from chalicelib.fleet.workers import settle_fleet
 from handset.signing import base64url
+from tests.support import guards
 from tests.support.api import Answered, Api
 from tests.support.events import SCHEDULED, invoke
 from tests.support.factories import HeldHandset
 
 REASON = "Your depot cannot reach you."
-COOLING_OFF = timedelta(minutes=10)
 
 
 def order(api: Api, *handsets: HeldHandset, kind: str = "ring", **parameters: Any) -> Answered:
@@ -118,13 +114,11 @@ def declared_lost(handset: HeldHandset, loss: str = "01a20719-c8a0-7000-8000-000
         boxes.save(work, before, box)
 
 
-def a_wipe(handset: HeldHandset, kind: Kind = Kind.CONTAINER_WIPE, *, not_before: datetime | None = None) -> str:
-    """The id of a wipe, as if two people had approved it: who may do that is another test's business."""
-    before = boxes.load(handset.device)
-    target = Target(handset.device, handset.generation)
-    authority = Authority(ids.new(), kind, Approved(text="e30", approvals=()), frozenset({target}))
-    wanted = Wanted(kind, Parameters(), "Stolen on the round.", "staff/anna", authority, not_before)
-    with transaction() as work:
-        box = requesting.add(work, before, before.box, wanted, correlation_id="a-wipe")
-        boxes.save(work, before, box)
-    return box.open[-1].id
+def a_wipe(handset: HeldHandset, kind: Kind = Kind.CONTAINER_WIPE, *, cools_off: bool = False) -> str:
+    """The id of a wipe that two people have approved."""
+    ada, bob = guards.judges(handset.api)
+    parameters = {"external_storage": True, "esim": True} if kind is Kind.FULL_WIPE else {}
+    warrant = guards.a_warrant(ada.calls, handset, kind=kind, parameters=parameters, witnessed=not cools_off)
+    answer = guards.approved(warrant, ada, bob)
+    assert answer.body["state"] == "approved", answer.text
+    return str(answer.body["targets"][0]["command"])

@@ -7,6 +7,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -24,6 +25,7 @@ RP_ID, ORIGIN, OTHER_ORIGIN = "ops.facteo.test", "https://ops.facteo.test", "htt
 ADA, BOB, EVE = "ada", "bob", "eve"
 """Those who may approve. Eve is nobody's approver unless a test says so."""
 CAN_APPROVE = ("fleet-admin", "depot-manager", "security-officer")
+_judges: WeakKeyDictionary[Api, list[Person]] = WeakKeyDictionary()
 LOSS = "019ac9a0-0000-7000-8000-0000000000c1"
 
 
@@ -76,6 +78,13 @@ def approvers(api: Api, *names: str) -> list[Person]:
     for person in found[:2]:
         assert person.approves(f"/v1/approver-sets/{proposed['version']}", proposed["text"]).status == 200
     return found
+
+
+def judges(api: Api) -> list[Person]:
+    """Ada and Bob, who approve: made when somebody first asks for them."""
+    if api not in _judges:
+        _judges[api] = approvers(api)
+    return _judges[api]
 
 
 def propose(named: list[Person]) -> dict[str, Any]:

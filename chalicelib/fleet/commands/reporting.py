@@ -31,6 +31,8 @@ from chalicelib.fleet.commands.schemas import (
     Wiping,
 )
 from chalicelib.fleet.commands.states import Proof, State
+from chalicelib.fleet.guards import choke, warrants
+from chalicelib.fleet.guards.choke import Target
 
 
 class Taken(NamedTuple):
@@ -52,7 +54,8 @@ def report(command_id: str, signed: str, who: Handset, *, correlation_id: str) -
     """Take a report: at most one transaction. The same one again changes nothing; one of an order that is over is kept,
     and changes nothing either.
 
-    Raises ReportUnproven, NotFound for a command of another handset or another enrolment, EventIdReused.
+    Raises ReportUnproven, NotFound for a command of another handset or another enrolment, EventIdReused, and
+    ApprovalsRequired for an order that destroys and that nothing proves any more.
     """
     said = _proven(signed, command_id, who)
     held = [boxes.of_handset(who)]
@@ -86,9 +89,18 @@ def _take(before: Held, said: Report, signed: str, who: Handset, correlation_id:
     with transaction() as work:
         after = _told(work, before.box, after, Taken(command, said, signed, who, correlation_id))
         if after != command:
+            _destroy_escrow(work, after)
             state = boxes.save(work, before, boxes.replace(before.box, after))
             boxes.say_change(work, before, before.box, state, by=who.actor, correlation_id=correlation_id)
     return ReportAnswer(state=after.state)
+
+
+def _destroy_escrow(work: UnitOfWork, command: Command) -> None:
+    """Destroy what the container could be opened with again, once its handset has signed that it will wipe it."""
+    if command.state is State.ACCEPTED and KINDS[command.kind].destroys:
+        choke.destroy_escrow(
+            work, Target(command.device, command.generation), warrants.authority_of(command), command.kind
+        )
 
 
 def _command(before: Held, command_id: str, who: Handset) -> Command:

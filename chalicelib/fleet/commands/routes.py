@@ -44,7 +44,7 @@ def poll(who: Handset, call: Call) -> Orders:
     routes,
     "POST /v1/commands/{command}/reports",
     allow=COMMANDED,
-    problems=[ReportUnproven, NotFound, EventIdReused, ChangedMeanwhile],
+    problems=[ReportUnproven, NotFound, EventIdReused, ApprovalsRequired, ChangedMeanwhile],
 )
 def report(command: CommandId, request: Reported, who: Handset, call: Call) -> ReportAnswer:
     """What became of an order, signed with the enrolment's key. Obey only what is answered with `accepted`."""

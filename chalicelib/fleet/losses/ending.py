@@ -18,8 +18,9 @@ from chalicelib.fleet.commands.kinds import Kind
 from chalicelib.fleet.commands.requesting import Wanted
 from chalicelib.fleet.commands.schemas import Box, Command, Filed, Parameters
 from chalicelib.fleet.commands.states import Proof, State
-from chalicelib.fleet.guards import buckets, refusals
+from chalicelib.fleet.guards import buckets, choke, refusals, warrants
 from chalicelib.fleet.guards.buckets import Family
+from chalicelib.fleet.guards.choke import Target
 from chalicelib.fleet.losses import orders, positions, rules, store
 from chalicelib.fleet.losses.rules import CaseOver, NoWipe
 from chalicelib.fleet.losses.schemas import CaseState, GivenUp, LossCase, WipeSeen
@@ -62,7 +63,8 @@ def found(case_id: str, *, by: StaffMember, correlation_id: str) -> LossCase:
 
 
 def closed(case_id: str, reason: GivenUp, *, by: StaffMember, correlation_id: str) -> LossCase:
-    """The handset is given up: it is retired, and that hardware not enrolled again before it is found.
+    """The handset is given up: it is retired, and that hardware not enrolled again before it is found. If two people
+    had approved a wipe that it never came for, what could open its container again is destroyed.
 
     Its container becomes unreadable with it, if its lease was not withheld already: so many in a while, as ever. Raises
     NotFound, AccessDenied, CaseOver, BreakerOpen, BlastLimitReached.
@@ -149,6 +151,10 @@ def _give_up(end: Ending) -> None:
     if not end.case.lease_withheld:
         with refusals.told(by=end.by, correlation_id=end.correlation_id):
             buckets.take(end.work, Family.WITHHELD, end.by, [buckets.place_of(end.case.depot)], now=clock.now())
+    wipe = next(filter(rules.is_let_go, end.before.box.open), None)
+    if wipe:
+        target = Target(wipe.device, wipe.generation)
+        choke.destroy_escrow(end.work, target, warrants.authority_of(wipe), wipe.kind)
     _retire(end, end.before.box, RETIRED_FOR_LOSS)
 
 

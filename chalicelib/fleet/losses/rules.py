@@ -132,6 +132,11 @@ def is_accepted_wipe(command: Command) -> bool:
     return KINDS[command.kind].destroys and command.accepted_at is not None
 
 
+def is_let_go(command: Command) -> bool:
+    """Whether something that destroys was approved, has cooled off, and waits for its handset."""
+    return KINDS[command.kind].destroys and command.state in {State.QUEUED, State.DELIVERED}
+
+
 def may_be_locked(ordered: Iterable[Command]) -> bool:
     """Whether a lock, or lost mode, may have reached the handset."""
     return any(one.kind in LOCKS and one.attempts and one.state not in _NEVER_DONE for one in ordered)
