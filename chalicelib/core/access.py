@@ -281,9 +281,9 @@ def set_state(
     lease_withheld: bool | None = None,
 ) -> None:
     """Change what a device may do, from its next request on; how many commands wait for it, and whether its lease is
-    withheld, if that changes.
+    withheld, if that changes. A sync that came in between does not hold it up; one that is under way is refused.
     """
-    changes = [AccessRow.state.set(state.value), AccessRow.revision.set(row.revision + 1)]
+    changes = [AccessRow.state.set(state.value), AccessRow.revision.add(1)]
     if waiting is not None:
         changes.append(AccessRow.commands_waiting.set(waiting))
     if lease_withheld is not None:
@@ -291,7 +291,7 @@ def set_state(
     work.update(
         row,
         changes,
-        when=AccessRow.revision == row.revision,
+        when=(AccessRow.generation == row.generation) & (AccessRow.state == row.state),
         otherwise=ChangedMeanwhile("The device changed at the same time; read it again."),
     )
 

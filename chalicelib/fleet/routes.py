@@ -8,7 +8,7 @@ from chalicelib.core.access import public, staff
 from chalicelib.core.call import Call
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.endpoint import MIB, endpoint
-from chalicelib.core.errors import ChangedMeanwhile, ClockSkewed, IdentityRequired, NotFound
+from chalicelib.core.errors import ChangedMeanwhile, ClockSkewed, DeviceBlocked, IdentityRequired, NotFound
 from chalicelib.fleet import enrolment, service
 from chalicelib.fleet.enrolment import EnrolmentSettings
 from chalicelib.fleet.guards.breaker import BreakerOpen
@@ -100,7 +100,7 @@ def read(device: DeviceId, who: StaffMember) -> Device:
     routes,
     "POST /v1/devices/{device}/retirement",
     allow=staff("fleet-admin", "depot-manager"),
-    problems=[NotFound, BreakerOpen, BlastLimitReached, ChangedMeanwhile],
+    problems=[NotFound, DeviceBlocked, BreakerOpen, BlastLimitReached, ChangedMeanwhile],
     settings=BucketSettings,
 )
 def retire(device: DeviceId, request: Retirement, who: StaffMember, call: Call) -> Device:

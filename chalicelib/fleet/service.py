@@ -10,11 +10,13 @@ import msgspec
 from chalicelib.core import clock
 from chalicelib.core.access import AccessRow, DeviceState
 from chalicelib.core.callers import StaffMember
-from chalicelib.core.errors import NotFound, RequestInvalid
+from chalicelib.core.errors import DeviceBlocked, NotFound, RequestInvalid
 from chalicelib.core.transaction import retried, transaction
 from chalicelib.fleet import retiring, rules, tables
 from chalicelib.fleet.attestation import Assurance
 from chalicelib.fleet.commands import boxes
+from chalicelib.fleet.commands.kinds import KINDS
+from chalicelib.fleet.commands.states import BEFORE_ACCEPTED
 from chalicelib.fleet.guards import buckets, refusals
 from chalicelib.fleet.guards.buckets import Family
 from chalicelib.fleet.schemas import Device, Devices, DeviceSearch
@@ -65,6 +67,8 @@ def _retire(device: str, reason: str, by: StaffMember, correlation_id: str) -> D
     if entry.state == DeviceState.RETIRED:
         return _shown(row, entry)
     before = boxes.load(device)
+    if any(KINDS[command.kind].destroys and command.state in BEFORE_ACCEPTED for command in before.box.open):
+        raise DeviceBlocked("Two people approved a wipe: call it off first.", state=before.entry.state)
     with transaction() as work:
         buckets.take(work, Family.WITHHELD, by.actor, [buckets.place_of(row.depot)], now=clock.now())
         retiring.retire(work, before, before.box, reason, by=by.actor, correlation_id=correlation_id)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.attention.tables import AttentionRow
-from chalicelib.core import ids, journal
+from chalicelib.core import ids, journal, settings
 from chalicelib.core.access import AccessRow
 from chalicelib.fleet.commands import settling
 from chalicelib.fleet.commands.kinds import KINDS, Kind
@@ -201,6 +201,33 @@ class TestApplicability:
         declared_lost(handset)
         with pytest.raises(Exception, match="company only"):
             a_wipe(handset, Kind.FULL_WIPE)
+
+
+class TestBounds:
+    def test_what_makes_containers_unreadable_is_bounded_too(self, post: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("FACTEO_WITHHELD_OF_PERSON", "2")
+        settings.load.cache_clear()
+        handsets = [NewHandset(post).enrolled() for _ in range(3)]
+        assert order(post, *handsets[:2], kind="container-lock").status == 201
+        assert order(post, handsets[2], kind="container-lock").problem == "blast-limit-reached"
+        assert order(post, handsets[2], kind="lock").status == 201
+
+    def test_only_the_office_says_that_warrants_are_void(self, post: Api, handset: HeldHandset) -> None:
+        answer = order(post, handset, kind="stand-down", void=[ids.new()])
+        assert (answer.status, answer.problem) == (400, "request-invalid")
+        assert order(post, handset, kind="stand-down").status == 201
+
+    def test_a_lost_handset_is_freed_by_saying_that_it_was_found(self, post: Api, handset: HeldHandset) -> None:
+        declared_lost(handset)
+        answer = order(post, handset, kind="stand-down")
+        assert (answer.problem, answer.body["reason"]) == ("not-applicable", "in-a-loss-case")
+
+    def test_no_backlog_keeps_a_wipe_out(self, post: Api, handset: HeldHandset) -> None:
+        for number in range(20):
+            ordered(post, handset, "message", text=f"Number {number}")
+        declared_lost(handset)
+        a_wipe(handset)
+        assert kinds(handset)[0] == "container-wipe"
 
 
 class TestDelivery:

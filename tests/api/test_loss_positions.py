@@ -229,7 +229,7 @@ class TestOwn:
         assert mine["declared_by"].startswith("staff/")
         lost_mode, stand_down = mine["ordered"]
         assert (lost_mode["kind"], lost_mode["reason"]) == ("lost-mode", "This handset was reported stolen.")
-        assert lost_mode["shown"] == "signed for by the handset, not done yet"
+        assert lost_mode["shown"] == "signed for, and nothing heard since: whether it was done is not known"
         assert stand_down["kind"] == "stand-down"
         assert mine["positions"]["taken"] == 2
         assert mine["positions"]["first"] == first.isoformat().replace("+00:00", "Z")

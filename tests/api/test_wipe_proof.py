@@ -22,13 +22,14 @@ from tests.support.commands import (
     declared_lost,
     fetched,
     ordered,
+    payload,
     reported,
     send,
     sweep,
     told,
 )
 from tests.support.factories import HeldHandset
-from tests.support.fleet import HERE, NewHandset, a_ticket
+from tests.support.fleet import HERE, NewHandset, a_ticket, retire
 
 WIPED = "wiped"
 
@@ -112,7 +113,7 @@ def test_the_old_key_seen_again_proves_that_it_failed(post: Api, handset: HeldHa
     assert (read["state"], read["evidence"]["proof"]) == ("wipe-claimed", "failed")
     assert read["shown"] == "wipe failed: the handset was seen again with its old key"
     assert "wipe-failed" in words()
-    assert state_of(handset) == "quarantined"
+    assert state_of(handset) == "wiping"
 
 
 def test_the_announcement_repeated_is_no_proof_of_failure(post: Api, handset: HeldHandset, clock: FakeClock) -> None:
@@ -137,7 +138,7 @@ def test_silence_is_not_confirmed_and_a_late_proof_still_counts(
     wipe, _ = announced(handset, clock)
     clock.advance(hours=72)
     sweep()
-    assert told(post, wipe)["shown"] == "wipe not confirmed: nothing heard for 72 hours"
+    assert told(post, wipe)["shown"] == "wipe not confirmed"
     assert "wipe-not-confirmed" in words()
     found(handset)
     NewHandset(post, serial=newcomer.serial).enrolled()
@@ -156,7 +157,7 @@ def test_a_wipe_that_was_accepted_and_never_announced_is_not_confirmed_either(
     assert (read["state"], read["evidence"]["proof"], read["events_lost"]) == ("unanswered", "unconfirmed", None)
     found(handset)
     NewHandset(post, serial=newcomer.serial).enrolled()
-    assert told(post, wipe)["shown"] == WIPED
+    assert told(post, wipe)["shown"] == "wipe not confirmed"
 
 
 def test_what_was_open_is_superseded_by_a_new_enrolment(post: Api, newcomer: NewHandset, handset: HeldHandset) -> None:
@@ -180,7 +181,9 @@ def test_a_full_wipe_is_proven_as_a_container_wipe_is(
     post: Api, newcomer: NewHandset, handset: HeldHandset, clock: FakeClock
 ) -> None:
     wipe = a_wipe(handset, Kind.FULL_WIPE)
-    reported(handset, fetched(handset)[0], "accepted")
+    [given] = fetched(handset)
+    reported(handset, given, "accepted")
+    reported(handset, given, "wiping")
     found(handset)
     NewHandset(post, serial=newcomer.serial).enrolled()
     assert told(post, wipe)["shown"] == WIPED
@@ -201,6 +204,104 @@ def test_over_is_over_and_better_knowledge_still_counts(post: Api, handset: Held
     assert fetched(handset) == []
 
 
+def test_a_new_key_does_not_undo_that_a_wipe_failed_and_who_saw_it_wiped_does(
+    post: Api, newcomer: NewHandset, clock: FakeClock
+) -> None:
+    """Whoever has the handset makes as many keys as they like."""
+    handset = newcomer.enrolled()
+    case = declared(post, handset)
+    wipe, _ = announced(handset, clock)
+    clock.advance(minutes=1)
+    fetched(handset)
+    assert told(post, wipe)["evidence"]["proof"] == "failed"
+    dispatcher = post.as_staff("dispatcher")
+    assert dispatcher.post(f"/v1/loss-cases/{case}/found").status == 200
+    NewHandset(post, serial=newcomer.serial).enrolled()
+    assert told(post, wipe)["evidence"]["proof"] == "failed"
+
+
+def declared(post: Api, handset: HeldHandset) -> str:
+    """The case of a handset that was declared stolen."""
+    body = {"device": handset.device, "kind": "stolen"}
+    return str(post.as_staff("dispatcher").post("/v1/loss-cases", body).body["id"])
+
+
+class TestShutOut:
+    """A person lets a handset in again whose wipe was approved; neither silence nor its own word does."""
+
+    @pytest.mark.parametrize("what", ["unsupported", "refused"])
+    def test_not_by_its_word(self, post: Api, handset: HeldHandset, what: str) -> None:
+        a_wipe(handset)
+        reported(handset, fetched(handset)[0], what)
+        assert state_of(handset) == "wiping"
+        assert handset.calls().post("/v1/lease").problem == "device-blocked"
+
+    def test_not_because_it_failed(self, handset: HeldHandset) -> None:
+        a_wipe(handset)
+        [given] = fetched(handset)
+        reported(handset, given, "accepted")
+        assert reported(handset, given, "failed") == "failed"
+        assert state_of(handset) == "wiping"
+
+    @pytest.mark.parametrize("whats", [("accepted",), ("accepted", "wiping")])
+    def test_not_by_silence(self, handset: HeldHandset, clock: FakeClock, whats: tuple[str, ...]) -> None:
+        a_wipe(handset)
+        [given] = fetched(handset)
+        for what in whats:
+            reported(handset, given, what)
+        clock.advance(hours=73)
+        sweep()
+        assert state_of(handset) == "wiping"
+
+    @pytest.mark.parametrize("kind", [Kind.CONTAINER_WIPE, Kind.RELEASE])
+    def test_what_said_that_it_wipes_stays_out(self, newcomer: NewHandset, clock: FakeClock, kind: Kind) -> None:
+        handset = newcomer.enrolled()
+        if kind is Kind.CONTAINER_WIPE:
+            declared_lost(handset)
+        a_wipe(handset, kind)
+        [given] = fetched(handset)
+        reported(handset, given, "accepted")
+        reported(handset, given, "wiping")
+        clock.advance(hours=73)
+        sweep()
+        assert state_of(handset) == "wiping"
+
+    def test_what_its_carrier_gives_up_works_until_it_wipes_itself(self, newcomer: NewHandset) -> None:
+        """So that what it sends first counts."""
+        handset = newcomer.enrolled()
+        a_wipe(handset, Kind.RELEASE)
+        reported(handset, fetched(handset)[0], "accepted")
+        assert state_of(handset) == "enrolled"
+
+    def test_what_was_found_never_obeys_what_was_approved_before(self, post: Api, newcomer: NewHandset) -> None:
+        """Not even what it refused: whoever holds our keys later may show it again."""
+        handset = newcomer.enrolled()
+        case = declared(post, handset)
+        wipe = a_wipe(handset)
+        reported(handset, fetched(handset)[0], "refused", code="approval-invalid")
+        assert post.as_staff("dispatcher").post(f"/v1/loss-cases/{case}/found").status == 200
+        [freed] = fetched(handset)
+        assert payload(freed)["parameters"] == {"void": [told(post, wipe)["warrant"]]}
+        assert state_of(handset) == "enrolled"
+
+    def test_a_lock_that_was_accepted_does_not_begin_after_it_was_found(self, post: Api, newcomer: NewHandset) -> None:
+        """The answer was lost, so that it asks again: it is told that the order is over."""
+        handset = newcomer.enrolled()
+        case = declared(post, handset)
+        ordered(post, handset, "lock")
+        [given] = fetched(handset)
+        report = a_report(given, "accepted")
+        send(handset, report)
+        assert post.as_staff("dispatcher").post(f"/v1/loss-cases/{case}/found").status == 200
+        assert send(handset, report).body == {"state": "unanswered"}
+        assert [payload(one)["kind"] for one in fetched(handset)] == ["stand-down"]
+
+    def test_a_wipe_that_was_approved_is_not_undone_by_a_retirement(self, post: Api, handset: HeldHandset) -> None:
+        a_wipe(handset, cools_off=True)
+        assert retire(post, handset.device).problem == "device-blocked"
+        assert state_of(handset) == "wiping"
+
+
 class TestTheEscrow:
     """What a container can be opened with again, once its lease has run out."""
 
@@ -214,14 +315,10 @@ class TestTheEscrow:
     def is_there(self, handset: HeldHandset) -> bool:
         return KeyRow.find(escrow_of(handset.device)) is not None
 
-    def declared(self, post: Api, handset: HeldHandset) -> str:
-        body = {"device": handset.device, "kind": "stolen"}
-        return str(post.as_staff("dispatcher").post("/v1/loss-cases", body).body["id"])
-
     def test_outlives_an_approval_that_the_handset_did_not_sign_for(
         self, post: Api, handset: HeldHandset, clock: FakeClock
     ) -> None:
-        before, case = self.key(handset), self.declared(post, handset)
+        before, case = self.key(handset), declared(post, handset)
         a_wipe(handset)
         clock.advance(hours=1)
         sweep()
@@ -232,7 +329,7 @@ class TestTheEscrow:
 
     def test_ends_when_the_handset_has_signed_that_it_will_wipe(self, post: Api, handset: HeldHandset) -> None:
         self.key(handset)
-        self.declared(post, handset)
+        declared(post, handset)
         a_wipe(handset)
         [given] = fetched(handset)
         reported(handset, given, "not-now", code="in-a-call")
@@ -245,7 +342,7 @@ class TestTheEscrow:
         self, post: Api, handset: HeldHandset, *, cools_off: bool, there: bool
     ) -> None:
         self.key(handset)
-        case = self.declared(post, handset)
+        case = declared(post, handset)
         a_wipe(handset, cools_off=cools_off)
         sweep()
         closed = post.as_staff("dispatcher").post(f"/v1/loss-cases/{case}/closed", {"reason": "not-found"})
@@ -254,7 +351,7 @@ class TestTheEscrow:
 
     def test_outlives_a_handset_that_is_given_up_without_them(self, post: Api, handset: HeldHandset) -> None:
         self.key(handset)
-        case = self.declared(post, handset)
+        case = declared(post, handset)
         closed = post.as_staff("dispatcher").post(f"/v1/loss-cases/{case}/closed", {"reason": "not-found"})
         assert closed.status == 200, closed.text
         assert self.is_there(handset)
@@ -262,7 +359,7 @@ class TestTheEscrow:
     def test_is_not_destroyed_for_approvals_that_prove_nothing(self, post: Api, handset: HeldHandset) -> None:
         """Whoever writes into the tables: the order is not accepted, and so not obeyed."""
         self.key(handset)
-        self.declared(post, handset)
+        declared(post, handset)
         wipe = a_wipe(handset)
         [given] = fetched(handset)
         warrant = CommandsRow.get(f"warrant/{told(post, wipe)['warrant']}")

@@ -22,7 +22,6 @@ from chalicelib.core.table import Place, find_together
 from chalicelib.core.transaction import UnitOfWork
 from chalicelib.fleet import records
 from chalicelib.fleet.commands import rules
-from chalicelib.fleet.commands.kinds import KINDS
 from chalicelib.fleet.commands.schemas import Box, Command, CommandMoved, DeviceStateChanged, Filed
 from chalicelib.fleet.commands.states import BEFORE_ACCEPTED
 from chalicelib.fleet.tables import CommandsRow
@@ -106,8 +105,8 @@ def save(
     state = DeviceState.RETIRED if retired else _state_of(kept, before.state)
     if state is not before.state or lease_withheld is not None:
         access.set_state(work, before.entry, state, waiting=waiting, lease_withheld=lease_withheld)
-    elif waiting != before.entry.commands_waiting:
-        access.set_waiting(work, before.entry, waiting)
+    else:
+        access.set_waiting(work, before.entry, waiting)  # whatever was read: both rows are read together, not as one
     return state
 
 
@@ -136,8 +135,10 @@ def in_box(box: Box, command: str) -> Command:
 
 
 def replace(box: Box, *commands: Command) -> Box:
-    """The box with these commands in place of those with the same ids, or added to them."""
+    """The box with these commands in place of those with the same ids, or added to them; and what follows from them."""
     changed = {command.id: command for command in commands}
+    for command in commands:
+        box = rules.noted(box, command)
     there = tuple(changed.pop(command.id, command) for command in box.open)
     return msgspec.structs.replace(box, open=(*there, *changed.values()))
 
@@ -223,12 +224,12 @@ def _held(entry: AccessRow, row: CommandsRow | None) -> Held:
 
 
 def _state_of(box: Box, before: DeviceState) -> DeviceState:
-    """What a device may do, by what is open for it: from the moment at which something that destroys is approved it may
-    do no more than obey, however long it takes to arrive. A retired one stays so.
+    """What a device may do: shut out from the moment at which its wipe is approved, however long that takes to arrive
+    and whatever the handset says of it. A retired one stays so.
     """
     if before is DeviceState.RETIRED:
         return before
-    if any(KINDS[command.kind].destroys for command in box.open):
+    if box.shut:
         return DeviceState.WIPING
     return DeviceState.QUARANTINED if box.loss else DeviceState.ENROLLED
 

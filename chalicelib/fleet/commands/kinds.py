@@ -50,14 +50,18 @@ class Ownership(enum.StrEnum):
 class Traits(NamedTuple):
     """A kind's lane, for how long it is the handset's before it is given out again, and when it is too late for it.
 
-    `lives` None: as long as the loss case. `destroys`: two people must approve it. `of_case`: only while a loss case is
-    open. `several`: a second one does not take the place of the first. `android` is the first version that can do it.
+    `lives` None: as long as the loss case. `destroys`: two people must approve it. `withholds`: the container cannot be
+    read meanwhile, so that buckets bound it. `locks`: a handset that was found is to be freed from it. `of_case`: only
+    while a loss case is open. `several`: a second one does not take the place of the first. `android` is the first
+    version that can do it.
     """
 
     lane: Lane
     lease: timedelta
     lives: timedelta | None
     destroys: bool = False
+    withholds: bool = False
+    locks: bool = False
     of_case: bool = False
     several: bool = False
     company_owned: bool = False
@@ -70,10 +74,12 @@ _SOON, _LATER = timedelta(minutes=1), timedelta(minutes=15)
 KINDS: Final[Mapping[Kind, Traits]] = {
     Kind.RING: Traits(Lane.REST, _SOON, timedelta(minutes=15)),
     Kind.MESSAGE: Traits(Lane.REST, _LATER, timedelta(days=1), several=True),
-    Kind.LOCK: Traits(Lane.LOCK, _SOON, timedelta(days=30)),
-    Kind.LOST_MODE: Traits(Lane.LOCK, _SOON, None, of_case=True, android=11, needs=Capability.LOST_MODE),
-    Kind.CONTAINER_LOCK: Traits(Lane.LOCK, _SOON, timedelta(days=30), needs=Capability.WORK_PROFILE),
-    Kind.STAND_DOWN: Traits(Lane.LOCK, _SOON, timedelta(days=365), several=True),
+    Kind.LOCK: Traits(Lane.LOCK, _SOON, timedelta(days=30), locks=True),
+    Kind.LOST_MODE: Traits(Lane.LOCK, _SOON, None, locks=True, of_case=True, android=11, needs=Capability.LOST_MODE),
+    Kind.CONTAINER_LOCK: Traits(
+        Lane.LOCK, _SOON, timedelta(days=30), withholds=True, locks=True, needs=Capability.WORK_PROFILE
+    ),
+    Kind.STAND_DOWN: Traits(Lane.LOCK, _SOON, timedelta(days=365)),
     Kind.POLICY_REFRESH: Traits(Lane.REST, _LATER, timedelta(days=7)),
     Kind.DIAGNOSTICS: Traits(Lane.REST, _LATER, timedelta(days=1)),
     Kind.CONTAINER_WIPE: Traits(Lane.WIPE, _SOON, None, destroys=True, of_case=True, needs=Capability.WORK_PROFILE),

@@ -55,21 +55,39 @@ def unproven(box: Box) -> Kept[Filed] | None:
 
 
 def prove_filed(
-    work: UnitOfWork, box: Box, kept: Kept[Filed], proof: Proof, how: str, *, by: str, correlation_id: str
+    work: UnitOfWork,
+    box: Box,
+    kept: Kept[Filed],
+    proof: Proof,
+    how: str,
+    *,
+    by: str,
+    correlation_id: str,
+    seen: bool = False,
 ) -> None:
     """File what is known by now of a wipe that is over, if that is better knowledge."""
     if kept.record.over is None:
         return
-    proven = prove(work, box, kept.record.over, proof, how, by=by, correlation_id=correlation_id)
+    proven = prove(work, box, kept.record.over, proof, how, by=by, correlation_id=correlation_id, seen=seen)
     if proven is not kept.record.over:
         boxes.file(work, box, proven, instead_of=kept.revision)
 
 
 def prove(
-    work: UnitOfWork, box: Box, command: Command, proof: Proof, how: str, *, by: str, correlation_id: str
+    work: UnitOfWork,
+    box: Box,
+    command: Command,
+    proof: Proof,
+    how: str,
+    *,
+    by: str,
+    correlation_id: str,
+    seen: bool = False,
 ) -> Command:
-    """The command with what is known of its wipe by now, told in its journal; itself if that is no better knowledge."""
-    if not may_become(command.evidence.proof if command.evidence else None, proof):
+    """The command with what is known of its wipe by now, told in its journal; itself if that is no better knowledge.
+    `seen`: by a person.
+    """
+    if not may_become(command.evidence.proof if command.evidence else None, proof, seen=seen):
         return command
     proven = rules.known(command, proof, clock.now(), by=by, how=how)
     say(work, box, proven, by=by, correlation_id=correlation_id)

@@ -10,7 +10,7 @@ import msgspec
 
 from chalicelib.attention import raising
 from chalicelib.attention.raising import Matter
-from chalicelib.attention.schemas import Kind
+from chalicelib.attention.schemas import Kind as Concern
 from chalicelib.core import clock, journal, signing
 from chalicelib.core.access import Handset
 from chalicelib.core.errors import ChangedMeanwhile, EventIdReused, NotFound, Problem
@@ -20,7 +20,7 @@ from chalicelib.core.transaction import UnitOfWork, retried, transaction
 from chalicelib.fleet import records
 from chalicelib.fleet.commands import boxes, proving, rules, states
 from chalicelib.fleet.commands.boxes import Held
-from chalicelib.fleet.commands.kinds import KINDS
+from chalicelib.fleet.commands.kinds import KINDS, Kind
 from chalicelib.fleet.commands.schemas import (
     Box,
     Command,
@@ -181,7 +181,7 @@ def _told(work: UnitOfWork, box: Box, after: Command, taken: Taken) -> Command:
     )
     work.append(event, content=fingerprint(msgspec.to_builtins(said)))
     if words := _worrying(taken.command, after):
-        raising.raise_(work, Matter(Kind.DEVICE, event.subject, event, flags=words))
+        raising.raise_(work, Matter(Concern.DEVICE, event.subject, event, flags=words))
     if after.state is State.WIPE_CLAIMED and after.evidence is None:
         how = "said by the handset"
         return proving.prove(work, box, after, Proof.ANNOUNCED, how, by=who.actor, correlation_id=taken.correlation_id)
@@ -195,4 +195,6 @@ def _worrying(before: Command, after: Command) -> list[str]:
         words.append("keeps-saying-not-now")
     if after.state is State.REFUSED is not before.state:
         words.append("order-refused")
+    if after.kind is Kind.STAND_DOWN and after.state is State.FAILED is not before.state:
+        words.append("not-freed")
     return words

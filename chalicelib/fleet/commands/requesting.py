@@ -30,7 +30,8 @@ from chalicelib.fleet.commands.schemas import (
     RequestCommand,
 )
 from chalicelib.fleet.commands.states import BEFORE_ACCEPTED, State
-from chalicelib.fleet.guards import choke, refusals
+from chalicelib.fleet.guards import buckets, choke, refusals
+from chalicelib.fleet.guards.buckets import Family
 from chalicelib.fleet.guards.choke import Authority, Target
 from chalicelib.people import lookup as people
 
@@ -50,7 +51,8 @@ def request(wanted: RequestCommand, *, by: StaffMember, correlation_id: str) -> 
     """Order something of up to ten handsets, all or none: one read, one transaction. A command of the same kind that
     still waits is superseded.
 
-    Raises NotFound, AccessDenied, DeviceBlocked, RequestInvalid, ApprovalsRequired, NotApplicable, TooManyCommands.
+    Raises NotFound, AccessDenied, DeviceBlocked, RequestInvalid, ApprovalsRequired, NotApplicable, TooManyCommands,
+    BreakerOpen, BlastLimitReached.
     """
     rules.check_parameters(wanted.kind, wanted.parameters)
     with refusals.told(by=by.actor, correlation_id=correlation_id):
@@ -66,7 +68,9 @@ def add(work: UnitOfWork, before: Held, box: Box, wanted: Wanted, *, correlation
         raise DeviceBlocked("That handset is retired.", state=before.entry.state)
     choke.require(wanted.kind, Target(box.device, box.generation), wanted.authority)
     rules.check_applicable(wanted.kind, box)
-    rules.check_room(box)
+    rules.check_room(box, wanted.kind)
+    if wanted.authority:
+        box = rules.approved(box, wanted.kind, wanted.authority.warrant)
     command = _made(box, wanted)
     for former in box.open:
         if rules.superseded_by(former, wanted.kind):
@@ -111,9 +115,8 @@ def call_off(work: UnitOfWork, before: Held, box: Box, command: Command, *, by: 
     box = end(work, box, command, State.CANCELLED, by=by, correlation_id=correlation_id)
     if not command.warrant or command.warrant in box.void:
         return box
-    box = msgspec.structs.replace(box, void=(*box.void, command.warrant))
-    told_so = Wanted(Kind.STAND_DOWN, Parameters(void=(command.warrant,)), command.reason, by)
-    return add(work, before, box, told_so, correlation_id=correlation_id)
+    told_so = Wanted(Kind.STAND_DOWN, Parameters(), command.reason, by)
+    return add(work, before, rules.taken_back(box, command.warrant), told_so, correlation_id=correlation_id)
 
 
 def read(command: str, *, by: StaffMember) -> CommandTold:
@@ -163,7 +166,11 @@ def _request(wanted: RequestCommand, by: StaffMember, correlation_id: str) -> Co
     order = Wanted(wanted.kind, wanted.parameters, wanted.reason, by.actor)
     made = []
     with transaction() as work:
+        if KINDS[wanted.kind].withholds:
+            places = [buckets.place_of(before.box.depot) for before in held]
+            buckets.take(work, Family.WITHHELD, by.actor, places, now=clock.now())
         for before in held:
+            rules.check_may_ask(wanted, before.box)
             box = add(work, before, before.box, order, correlation_id=correlation_id)
             boxes.save(work, before, box)
             made.append(told(box.open[-1]))
@@ -181,14 +188,16 @@ def _known(devices: Sequence[str], by: StaffMember) -> list[Held]:
 
 
 def _made(box: Box, wanted: Wanted) -> Command:
+    """The command. One that frees a handset always names every warrant that is void: an earlier one may have failed."""
     now, lives = clock.now(), KINDS[wanted.kind].lives
+    frees = wanted.kind is Kind.STAND_DOWN
     order = Order(
         id=ids.new(now),
         device=box.device,
         generation=box.generation,
         number=box.number + 1,
         kind=wanted.kind,
-        parameters=wanted.parameters,
+        parameters=Parameters(void=box.void) if frees else wanted.parameters,
         reason=wanted.reason,
         issued_at=now,
         expires_at=now + lives if lives else None,

@@ -24,6 +24,8 @@ from chalicelib.fleet.commands.schemas import (
     Reported,
     RequestCommand,
 )
+from chalicelib.fleet.guards.breaker import BreakerOpen
+from chalicelib.fleet.guards.buckets import BlastLimitReached, BucketSettings
 from chalicelib.fleet.guards.choke import ApprovalsRequired
 from chalicelib.fleet.schemas import DeviceId
 
@@ -55,8 +57,18 @@ def report(command: CommandId, request: Reported, who: Handset, call: Call) -> R
     routes,
     "POST /v1/commands",
     allow=COMMANDERS,
-    problems=[NotFound, DeviceBlocked, ApprovalsRequired, NotApplicable, TooManyCommands, ChangedMeanwhile],
+    problems=[
+        NotFound,
+        DeviceBlocked,
+        ApprovalsRequired,
+        NotApplicable,
+        TooManyCommands,
+        BreakerOpen,
+        BlastLimitReached,
+        ChangedMeanwhile,
+    ],
     status=201,
+    settings=BucketSettings,
 )
 def request_command(request: RequestCommand, who: StaffMember, call: Call) -> Commands:
     """Order something of up to ten handsets, all or none. What destroys needs a warrant: `POST /v1/warrants`."""

@@ -11,12 +11,14 @@ import msgspec
 
 from chalicelib.core.errors import Conflict, RequestInvalid
 from chalicelib.fleet.commands.kinds import KINDS, Kind, Ownership
-from chalicelib.fleet.commands.schemas import Box, Command, Evidence, Parameters
+from chalicelib.fleet.commands.schemas import Box, Command, Evidence, Parameters, RequestCommand
 from chalicelib.fleet.commands.states import BEFORE_ACCEPTED, OPEN, Proof, State
 
 MOST_OPEN: Final = 20
 """For one device: it is given 5 at a time."""
 AT_ONCE: Final = 5
+MOST_VOID: Final = 20
+"""Warrants that a handset is told of."""
 SILENCE: Final = timedelta(hours=72)
 """After that nobody knows whether what was accepted was done."""
 NOT_NOW_TOLD_AT: Final = 5
@@ -39,7 +41,7 @@ PARAMETERS: Final[Mapping[Kind, tuple[frozenset[str], frozenset[str]]]] = {
 _SHOWN: Final[Mapping[Proof, str]] = {
     Proof.ANNOUNCED: "wipe announced by the handset, not proven",
     Proof.CONFIRMED: "wiped",
-    Proof.UNCONFIRMED: "wipe not confirmed: nothing heard for 72 hours",
+    Proof.UNCONFIRMED: "wipe not confirmed",
     Proof.FAILED: "wipe failed: the handset was seen again with its old key",
 }
 _SHOWN_STATES: Final[Mapping[State, str]] = {
@@ -81,6 +83,16 @@ def check_parameters(kind: Kind, given: Parameters) -> None:
         raise RequestInvalid(f"{kind} has no parameters: {', '.join(unknown)}.")
 
 
+def check_may_ask(wanted: RequestCommand, box: Box) -> None:
+    """Raise RequestInvalid or NotApplicable for what only the back office itself orders: that warrants are void, and
+    that lost mode ends as long as the handset is lost.
+    """
+    if wanted.parameters.void is not None:
+        raise RequestInvalid("Call a warrant off: POST /v1/warrants/{warrant}/cancellation.")
+    if wanted.kind is Kind.STAND_DOWN and box.loss:
+        raise NotApplicable("Say that it was found: POST /v1/loss-cases/{case}/found.", reason="in-a-loss-case")
+
+
 def check_applicable(kind: Kind, box: Box) -> None:
     """Raise NotApplicable for what a handset can never do: it is refused now, and never queued."""
     traits = KINDS[kind]
@@ -95,8 +107,12 @@ def check_applicable(kind: Kind, box: Box) -> None:
         raise NotApplicable(told, reason="android-too-old")
 
 
-def check_room(box: Box) -> None:
-    """Raise TooManyCommands if the box is full: what has just ended takes no room."""
+def check_room(box: Box, kind: Kind) -> None:
+    """Raise TooManyCommands if the box is full: what has just ended takes no room. Nothing keeps a wipe out, or what
+    frees a handset.
+    """
+    if KINDS[kind].destroys or kind is Kind.STAND_DOWN:
+        return
     if sum(map(stays, box.open)) >= MOST_OPEN:
         raise TooManyCommands("Call off what is not needed any more.", most=MOST_OPEN)
 
@@ -105,6 +121,36 @@ def android_of(os_version: str) -> int | None:
     """The Android version of what a handset says of its system; None if it says none."""
     found = re.match(r"[0-9]{1,3}", os_version.strip())
     return int(found[0]) or None if found else None
+
+
+def noted(box: Box, command: Command) -> Box:
+    """What a box says once a command has come into its present state."""
+    traits = KINDS[command.kind]
+    if traits.destroys and command.state in {State.ACCEPTED, State.WIPE_CLAIMED}:
+        box = msgspec.structs.replace(box, signed=True)
+    if traits.destroys and command.state is State.WIPE_CLAIMED:
+        box = msgspec.structs.replace(box, shut=command.warrant)
+    if traits.locks and command.state is State.DELIVERED:
+        box = msgspec.structs.replace(box, locked=True)
+    if command.kind is Kind.STAND_DOWN and command.state is State.SUCCEEDED:
+        box = msgspec.structs.replace(box, locked=False)
+    return box
+
+
+def approved(box: Box, kind: Kind, warrant: str) -> Box:
+    """What a box says once two people have approved a warrant: a lost handset is shut out at once. One that is to be
+    given up by its carrier goes on until it says that it wipes itself.
+    """
+    shut = warrant if KINDS[kind].of_case else box.shut
+    return msgspec.structs.replace(box, warrants=(*box.warrants, warrant), shut=shut)
+
+
+def taken_back(box: Box, *warrants: str) -> Box:
+    """What a box says once warrants are void: it is shut out as long as another one that destroys waits for it."""
+    void = tuple(dict.fromkeys((*box.void, *warrants)))
+    others = [one.warrant for one in box.open if one.state in OPEN and KINDS[one.kind].of_case and one.warrant]
+    shut = next((one for one in others if one not in void), "") if box.shut in warrants else box.shut
+    return msgspec.structs.replace(box, void=void[-MOST_VOID:], shut=shut)
 
 
 def superseded_by(command: Command, kind: Kind) -> bool:

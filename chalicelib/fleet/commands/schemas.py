@@ -103,8 +103,10 @@ class Command(Schema, frozen=True):
 class Box(Schema, frozen=True):
     """What is open for a device's enrolment, and what is known of it.
 
-    `loss` is its loss case that was not closed as found, `void` are warrants that were taken back, `unproven` is the
-    last wipe of which nobody knows whether it happened.
+    `loss` is its loss case that was not closed as found. `shut` is the warrant by which it may do no more than obey,
+    until a person lets it in again: neither silence nor its own word does. `signed`: it has signed that it will
+    destroy. `locked`: something that locks it may have reached it. `warrants` are all that were approved for it, `void`
+    those that were taken back. `unproven` is the last wipe of which nobody knows whether it happened.
     """
 
     device: str
@@ -116,6 +118,10 @@ class Box(Schema, frozen=True):
     android: int | None = None
     capabilities: tuple[Capability, ...] | None = None
     loss: str = ""
+    shut: str = ""
+    signed: bool = False
+    locked: bool = False
+    warrants: tuple[str, ...] = ()
     void: tuple[str, ...] = ()
     unproven: str = ""
     open: tuple[Command, ...] = ()

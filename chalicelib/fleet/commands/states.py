@@ -74,9 +74,10 @@ _LATER_PROOFS: Final[Mapping[Proof | None, frozenset[Proof]]] = {
     None: frozenset(Proof),
     Proof.ANNOUNCED: frozenset({Proof.CONFIRMED, Proof.UNCONFIRMED, Proof.FAILED}),
     Proof.UNCONFIRMED: frozenset({Proof.CONFIRMED, Proof.FAILED}),
-    Proof.FAILED: frozenset({Proof.CONFIRMED}),
+    Proof.FAILED: frozenset(),
     Proof.CONFIRMED: frozenset(),
 }
+"""What was known → what may be known later."""
 
 
 def after(state: State, what: What, *, destroys: bool) -> State | None:
@@ -92,6 +93,9 @@ def after(state: State, what: What, *, destroys: bool) -> State | None:
     return _AFTERWARDS.get(what)
 
 
-def may_become(proof: Proof | None, later: Proof) -> bool:
-    """Whether what is known of a wipe may change to that: the better knowledge wins, whenever it comes."""
-    return later in _LATER_PROOFS[proof]
+def may_become(proof: Proof | None, later: Proof, *, seen: bool = False) -> bool:
+    """Whether what is known of a wipe may change to that: the better knowledge wins, whenever it comes.
+
+    That a wipe failed is undone only by somebody who has `seen` the wiped handset: a new key it makes itself.
+    """
+    return later in _LATER_PROOFS[proof] or (seen and proof is Proof.FAILED and later is Proof.CONFIRMED)

@@ -177,7 +177,7 @@ def _require_possible(kind: Kind, held: Held) -> None:
     if held.state is DeviceState.RETIRED:
         raise DeviceBlocked("That handset is retired.", state=held.entry.state, device=held.device)
     rules.check_applicable(kind, held.box)
-    rules.check_room(held.box)
+    rules.check_room(held.box, kind)
     if any(command.kind is kind and command.state in BEFORE_ACCEPTED for command in held.box.open):
         raise NotApplicable("The same is ordered already, and waits for the handset.", reason=ORDERED)
 

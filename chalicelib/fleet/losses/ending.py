@@ -13,6 +13,7 @@ from chalicelib.core.callers import StaffMember
 from chalicelib.core.transaction import UnitOfWork, retried, transaction
 from chalicelib.fleet import records, retiring
 from chalicelib.fleet.commands import boxes, proving, requesting
+from chalicelib.fleet.commands import rules as command_rules
 from chalicelib.fleet.commands.boxes import Held
 from chalicelib.fleet.commands.kinds import Kind
 from chalicelib.fleet.commands.requesting import Wanted
@@ -103,32 +104,33 @@ def _end(asked: Asked, end: CaseState, effect: Effect, reason: str) -> LossCase:
 
 
 def _find(end: Ending) -> None:
-    ordered = orders.of_case(end.case, end.before.box)
     box = msgspec.structs.replace(_called_off(end), loss="")
     if end.before.state is DeviceState.RETIRED:
         boxes.save(end.work, end.before, box)
-    elif any(map(rules.is_accepted_wipe, ordered)):
+    elif box.signed:
         _retire(end, box, RETIRED_FOR_WIPE)
     else:
-        _readmit(end, _stood_down(end, box, locked=rules.may_be_locked(ordered)))
+        _readmit(end, _stood_down(end, box))
 
 
 def _called_off(end: Ending) -> Box:
-    """The box in which is over what waits because of the loss; the handset shall never obey its warrants."""
+    """The box in which is over what waits because of the loss, and what would lock the handset: it shall be answered
+    that it is over if it asks once more.
+    """
     box = end.before.box
-    for command in rules.to_call_off(end.case, box):
-        box = requesting.end(end.work, box, command, State.CANCELLED, by=end.by, correlation_id=end.correlation_id)
+    for command, state in rules.to_end(end.case, box):
+        box = requesting.end(end.work, box, command, state, by=end.by, correlation_id=end.correlation_id)
     return box
 
 
-def _stood_down(end: Ending, box: Box, *, locked: bool) -> Box:
-    """The box with an order that ends lost mode and locks and voids warrants, if the handset may know any."""
-    warrants = [one.warrant for one in rules.to_call_off(end.case, end.before.box) if one.warrant]
-    void = tuple(dict.fromkeys(warrants))
-    if not locked and not void:
+def _stood_down(end: Ending, box: Box) -> Box:
+    """The box with an order that ends lost mode and locks, and voids every warrant that the handset may know: whatever
+    became of it, it shall never obey it.
+    """
+    if not box.locked and not box.warrants:
         return box
-    box = msgspec.structs.replace(box, void=tuple(dict.fromkeys((*box.void, *void))))
-    order = Wanted(Kind.STAND_DOWN, Parameters(void=void or None), FOUND, end.by)
+    box = command_rules.taken_back(box, *box.warrants)
+    order = Wanted(Kind.STAND_DOWN, Parameters(), FOUND, end.by)
     return requesting.add(end.work, end.before, box, order, correlation_id=end.correlation_id)
 
 
@@ -181,7 +183,9 @@ def _proven(end: Ending, box: Box, wipe: Command) -> Box:
     if wipe.state is State.ACCEPTED:
         box = requesting.end(end.work, box, wipe, State.UNANSWERED, by=end.by, correlation_id=end.correlation_id)
     wipe = boxes.in_box(box, wipe.id)
-    proven = proving.prove(end.work, box, wipe, Proof.CONFIRMED, SEEN, by=end.by, correlation_id=end.correlation_id)
+    proven = proving.prove(
+        end.work, box, wipe, Proof.CONFIRMED, SEEN, by=end.by, correlation_id=end.correlation_id, seen=True
+    )
     return boxes.replace(box, proven)
 
 
@@ -189,5 +193,7 @@ def _proven_late(end: Ending, box: Box, wipe: Command) -> Box:
     """The box, once the wipe that was filed already is proven."""
     kept = records.load(boxes.filed_key(wipe.id), Filed)
     if kept is not None:
-        proving.prove_filed(end.work, box, kept, Proof.CONFIRMED, SEEN, by=end.by, correlation_id=end.correlation_id)
+        proving.prove_filed(
+            end.work, box, kept, Proof.CONFIRMED, SEEN, by=end.by, correlation_id=end.correlation_id, seen=True
+        )
     return msgspec.structs.replace(box, unproven="") if box.unproven == wipe.id else box

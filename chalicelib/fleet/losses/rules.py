@@ -36,15 +36,12 @@ LEADS_TO: Final[Mapping[CaseState, frozenset[CaseState]]] = {
     CaseState.OPEN: frozenset({CaseState.FOUND, CaseState.CLOSED, CaseState.WIPED}),
     CaseState.CLOSED: frozenset({CaseState.FOUND, CaseState.WIPED}),
     CaseState.FOUND: frozenset({CaseState.WIPED}),
-    CaseState.WIPED: frozenset(),
+    CaseState.WIPED: frozenset({CaseState.FOUND}),
 }
 """State → the ends that may follow."""
 
-LOCKS: Final = frozenset({Kind.LOST_MODE, Kind.LOCK, Kind.CONTAINER_LOCK})
-"""What a handset that was found is to be freed from."""
 _LASTS: Final = frozenset({State.ACCEPTED, State.SUCCEEDED, State.UNANSWERED})
 """States in which an accepted lost mode may last; not if the handset says that it failed."""
-_NEVER_DONE: Final = frozenset({State.REFUSED, State.UNSUPPORTED})
 
 REASONS: Final[Mapping[LossKind, str]] = {
     LossKind.LOST: "This handset was reported lost.",
@@ -137,19 +134,19 @@ def is_let_go(command: Command) -> bool:
     return KINDS[command.kind].destroys and command.state in {State.QUEUED, State.DELIVERED}
 
 
-def may_be_locked(ordered: Iterable[Command]) -> bool:
-    """Whether a lock, or lost mode, may have reached the handset."""
-    return any(one.kind in LOCKS and one.attempts and one.state not in _NEVER_DONE for one in ordered)
+def to_end(case: LossCase, box: Box) -> list[tuple[Command, State]]:
+    """What is over once a handset was found: what was ordered because of the loss and not signed for yet, and locks
+    that were signed for, of which nobody knows whether they were done.
+    """
+    return [(one, state) for one in box.open if (state := _end_of(case, one)) is not None]
 
 
-def to_call_off(case: LossCase, box: Box) -> list[Command]:
-    """What was ordered because of the loss, and was not signed for yet."""
-    waiting = [one for one in box.open if one.state in BEFORE_ACCEPTED]
-    return [
-        one
-        for one in waiting
-        if KINDS[one.kind].of_case or (one.kind in LOCKS and one.requested_at >= case.declared_at)
-    ]
+def _end_of(case: LossCase, command: Command) -> State | None:
+    traits = KINDS[command.kind]
+    if traits.locks and command.state is State.ACCEPTED:
+        return State.UNANSWERED
+    because = traits.of_case or (traits.locks and command.requested_at >= case.declared_at)
+    return State.CANCELLED if because and command.state in BEFORE_ACCEPTED else None
 
 
 def possible(case: LossCase, box: Box, ordered: Sequence[Command]) -> tuple[CaseNext, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 import pytest
 
 from chalicelib.core.errors import RequestInvalid
@@ -83,8 +82,14 @@ def test_every_state_says_which_ends_may_follow() -> None:
 @pytest.mark.parametrize("end", [CaseState.FOUND, CaseState.CLOSED, CaseState.WIPED])
 def test_an_open_case_ends_as_it_may(end: CaseState) -> None:
     rules.check_end(CaseState.OPEN, end)
-    with pytest.raises(CaseOver):
-        rules.check_end(CaseState.WIPED, end)
+
+
+def test_what_was_seen_wiped_may_only_be_found() -> None:
+    """Which releases what it had sent before."""
+    rules.check_end(CaseState.WIPED, CaseState.FOUND)
+    for end in (CaseState.CLOSED, CaseState.OPEN):
+        with pytest.raises(CaseOver):
+            rules.check_end(CaseState.WIPED, end)
 
 
 def test_an_ended_case_asks_for_nothing() -> None:
@@ -145,34 +150,21 @@ def test_a_day_s_reports() -> None:
     assert rules.reported(reports, "C4", "2026-11-24").carriers == ("C4",)
 
 
-def test_what_is_called_off_is_what_the_loss_was_the_reason_for() -> None:
+def test_what_is_over_is_what_the_loss_was_the_reason_for_and_what_locks() -> None:
     before = NOW - timedelta(hours=1)
     wanted = [
         a_command(Kind.LOST_MODE, id="lost-mode"),
         a_command(Kind.CONTAINER_WIPE, id="wipe", state=State.APPROVED),
         a_command(Kind.LOCK, id="lock"),
     ]
+    accepted = a_command(Kind.LOST_MODE, id="accepted", state=State.ACCEPTED, accepted_at=NOW)
     others = [
         a_command(Kind.LOCK, id="earlier", requested_at=before),
         a_command(Kind.MESSAGE, id="message"),
-        a_command(Kind.LOST_MODE, id="accepted", state=State.ACCEPTED, accepted_at=NOW),
         a_command(Kind.RELEASE, id="release"),
     ]
-    assert rules.to_call_off(a_case(), a_box(*wanted, *others)) == wanted
-
-
-@pytest.mark.parametrize(
-    ("changes", "locked"),
-    [
-        ({}, False),
-        ({"attempts": 1}, True),
-        ({"attempts": 1, "state": State.CANCELLED}, True),
-        ({"attempts": 1, "state": State.UNSUPPORTED}, False),
-        ({"attempts": 1, "kind": Kind.MESSAGE}, False),
-    ],
-)
-def test_what_may_be_locked(changes: dict[str, Any], locked: bool) -> None:
-    assert rules.may_be_locked([msgspec.structs.replace(a_command(), **changes)]) is locked
+    ended = rules.to_end(a_case(), a_box(*wanted, *others, accepted))
+    assert ended == [*((one, State.CANCELLED) for one in wanted), (accepted, State.UNANSWERED)]
 
 
 def test_only_what_a_handset_has_signed_for_is_a_wipe() -> None:
@@ -188,7 +180,7 @@ def test_what_is_possible_next() -> None:
     assert CaseNext.FULL_WIPE not in rules.possible(a_case(), mine, [])
     assert CaseNext.WITHHOLDING in rules.possible(unheld, mine, [])
     assert CaseNext.WIPE_EVIDENCE in rules.possible(a_case(), mine, [wipe])
-    assert rules.possible(rules.ended(a_case(), CaseState.WIPED, NOW), mine, [wipe]) == ()
+    assert rules.possible(rules.ended(a_case(), CaseState.WIPED, NOW), mine, [wipe]) == (CaseNext.FOUND,)
     assert rules.possible(rules.ended(a_case(), CaseState.CLOSED, NOW), mine, []) == (CaseNext.FOUND,)
 
 
