@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import secrets
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -104,6 +105,14 @@ class Handset:
     def outbox(self) -> Outbox:
         """What waits to be sent; opened when it is needed, so that a handset whose outbox is broken still obeys."""
         return Outbox(self.outbox_file)
+
+    @property
+    def events_waiting(self) -> int | None:
+        """How many events wait to be sent; None if the outbox cannot be read."""
+        try:
+            return self.outbox.count()
+        except sqlite3.Error:
+            return None
 
     @property
     def fleet(self) -> Path:

@@ -81,11 +81,15 @@ class Container:
         if self.until is not None:
             write_json(self._lease, {**read_json(self._lease), "until": until.isoformat()})
 
+    def close(self) -> None:
+        """Destroy the lease key: it cannot be read until a lease is taken again."""
+        remove([self._lease])
+
     def lock(self) -> None:
         """Close it until `unlock`: no lease is kept meanwhile."""
         self._vault.mkdir(mode=0o700, exist_ok=True)
         write_whole(self._lock, b"")
-        remove([self._lease])
+        self.close()
 
     def unlock(self) -> None:
         """It may have a lease again."""

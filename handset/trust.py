@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from handset.approvals import ApproverSet, Untrusted, read_set, successor
 from handset.client import Handset
 from handset.files import read_json, write_json
 from handset.strict import Malformed, json_object, opened
+from handset.transport import NoNetwork, Refused
 
 
 def approvers(handset: Handset) -> ApproverSet | None:
@@ -40,7 +42,8 @@ def policy_version(handset: Handset) -> int:
 
 
 def take_policy(handset: Handset) -> int:
-    """Fetch the policy and apply it: its version. Raises NoNetwork, Refused, and Malformed for one that is not ours.
+    """Fetch the policy, apply it and say so: its version. Raises NoNetwork, Refused, and Malformed for one that is not
+    ours.
 
     The version never goes down.
     """
@@ -50,9 +53,21 @@ def take_policy(handset: Handset) -> int:
         policy = json_object(opened(answer.body.get("policy"), handset.enrolment["server_keys"]))
         _check_policy(policy, policy_version(handset))
         about = {name: policy[name] for name in ("version", "settings")}
-        applied = {"etag": answer.headers.get("etag", ""), "applied_at": handset.now().isoformat()}
+        applied = {"etag": answer.headers.get("etag", ""), "applied_at": handset.now().isoformat(), "told": False}
         write_json(_policy_file(handset), {**about, **applied})
+    tell_application(handset)
     return policy_version(handset)
+
+
+def tell_application(handset: Handset) -> None:
+    """Say what was applied of the policy, unless that was said. If nobody hears it, it stays to be said."""
+    kept = read_json(_policy_file(handset))
+    if not kept or not kept["version"] or kept.get("told"):
+        return
+    body = {"version": kept["version"], "applied": sorted(kept["settings"]), "not_applied": []}
+    with suppress(NoNetwork, Refused):
+        handset.call("POST", "/v1/policy/application", body)
+        write_json(_policy_file(handset), {**kept, "told": True})
 
 
 def _check_policy(policy: dict[str, Any], before: int) -> None:

@@ -103,15 +103,8 @@ def _sent_and_lost(handset: Handset) -> tuple[int, int | None]:
         handset.record_uses()
         before = handset.outbox.count()
         handset.sync(until=handset.now() + OUTBOX_FOR)
-    left = _waiting(handset)
+    left = handset.events_waiting
     return (0 if left is None else max(before - left, 0)), left
-
-
-def _waiting(handset: Handset) -> int | None:
-    try:
-        return handset.outbox.count()
-    except sqlite3.Error:
-        return None
 
 
 def _last_word(handset: Handset, intent: dict[str, Any], sent: int, lost: int | None) -> dict[str, Any]:

@@ -69,10 +69,10 @@ class PersonalUse(Schema, frozen=True):
 
 class CheckIn(Schema, frozen=True, omit_defaults=True):
     """What a handset says of itself. `os_patch` is the date of its security patch, `outbox` counts events, `policy` is
-    the version that it keeps to.
+    the version that it keeps to. A handset whose outbox cannot be read says nothing of it: its lease goes on.
     """
 
-    outbox: Count
+    outbox: Count | None = None
     battery: Battery | None = None
     storage_free_mb: Annotated[int, Meta(ge=0, le=10**13)] | None = None
     os_patch: date | None = None

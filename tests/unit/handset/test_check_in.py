@@ -15,7 +15,7 @@ from handset.check_in import CheckedIn
 from handset.client import Handset
 from handset.transport import Refused
 from tests.support.clock import FakeClock
-from tests.support.office import Office, serving
+from tests.support.office import Office, no_network, serving
 
 
 @pytest.fixture
@@ -72,17 +72,47 @@ def test_it_takes_a_lease_and_then_puts_its_end_off(office: Office, handset: Han
     assert [path for _, path in office.calls].count("/v1/lease") == 2
 
 
-def test_a_quarantined_handset_keeps_its_lease_to_the_end_and_gets_no_other(
+def test_without_a_lease_the_container_is_closed_at_once_and_opens_again_with_the_next(
     office: Office, handset: Handset, clock: FakeClock
 ) -> None:
     handset.take_lease()
-    before = handset.container.until
+    handset.container.write("round", b"{}")
     answered(office, None)
-    assert check_in.check_in(handset).lease_until is None
-    assert handset.container.until == before
-    clock.advance(hours=72)
+    for _ in range(2):
+        assert check_in.check_in(handset).lease_until is None
+        assert handset.container.until is None
+    assert not (handset.folder / "keystore-lease.json").exists()
+    answered(office, clock() + timedelta(hours=72))
     check_in.check_in(handset)
-    assert handset.container.until is None
+    assert handset.container.read("round") == b"{}"
+
+
+def test_one_that_is_refused_a_lease_stays_closed_and_says_where_it_is(
+    office: Office, handset: Handset, clock: FakeClock
+) -> None:
+    """Quarantined, and its lease was not withheld but ran out."""
+    answered(office, clock() + timedelta(hours=72), policy=12)
+    standing.change(handset, lost={"text": "Found me?", "phone": "+33155440000", "since": clock().isoformat()})
+    office.answers["/v1/loss-positions"] = {}
+
+    def blocked(_: str, path: str) -> None:
+        if path in {"/v1/lease", "/v1/policy"}:
+            raise Refused(403, {"type": "/problems/device-blocked"})
+
+    office.hook = blocked
+    assert check_in.check_in(handset) == CheckedIn(None, 0, 900)
+    assert check_in.tell_position(handset, 48.84, 2.3, 12)
+
+
+@pytest.mark.parametrize("content", [b"no database" * 100, b"SQLite format 3\0" + b"\xff" * 4096])
+def test_a_handset_whose_outbox_cannot_be_read_checks_in(
+    office: Office, handset: Handset, clock: FakeClock, content: bytes
+) -> None:
+    handset.outbox_file.write_bytes(content)
+    answered(office, clock() + timedelta(hours=72))
+    check_in.check_in(handset)
+    assert (office.bodies[0] or {})["outbox"] is None
+    assert handset.container.until
 
 
 def test_a_locked_container_is_not_opened_by_it(office: Office, handset: Handset, clock: FakeClock) -> None:
@@ -103,6 +133,44 @@ def test_it_takes_the_policy_that_is_named(office: Office, handset: Handset) -> 
     assert [path for _, path in office.calls].count("/v1/policy") == 1
     assert json.loads((handset.fleet / "policy.json").read_text())["settings"] == {"camera": False}
     assert trust.policy_version(handset) == 12
+
+
+class TestWhatItApplied:
+    PATH = "/v1/policy/application"
+
+    @pytest.fixture(autouse=True)
+    def policy(self, office: Office) -> None:
+        settings = {"proxy": {}, "apn": "facteo.post"}
+        told = {"type": "facteo.policy", "version": 12, "settings": settings}
+        office.answers["/v1/policy"] = {"policy": office.signed(told)}
+        answered(office, None, policy=12)
+
+    def told(self, office: Office) -> list[Any]:
+        return [body for (_, path), body in zip(office.calls, office.bodies, strict=True) if path == self.PATH]
+
+    def test_it_is_said_once_for_each_policy(self, office: Office, handset: Handset) -> None:
+        office.answers[self.PATH] = {}
+        for _ in range(2):
+            check_in.check_in(handset)
+        assert self.told(office) == [{"version": 12, "applied": ["apn", "proxy"], "not_applied": []}]
+
+    def test_without_a_network_it_is_said_at_the_next_check_in(self, office: Office, handset: Handset) -> None:
+        office.hook = no_network(self.PATH)
+        assert check_in.check_in(handset).policy == 12
+        office.hook = no_network()
+        office.answers[self.PATH] = {}
+        check_in.check_in(Handset(handset.folder, now=handset.now))
+        check_in.check_in(handset)
+        assert len(self.told(office)) == 2
+
+    def test_a_refusal_breaks_nothing(self, office: Office, handset: Handset) -> None:
+        assert check_in.check_in(handset).policy == 12
+
+    def test_of_what_holds_without_a_policy_nothing_is_said(self, office: Office, handset: Handset) -> None:
+        told = {"type": "facteo.policy", "version": 0, "settings": {}}
+        office.answers["/v1/policy"] = {"policy": office.signed(told)}
+        assert trust.take_policy(handset) == 0
+        assert self.told(office) == []
 
 
 def test_without_a_declared_loss_no_position_is_sent(office: Office, handset: Handset) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from handset.__main__ import main
 from handset.client import Handset
 from tests.support.clock import FakeClock
-from tests.support.office import BOTH, Office, no_network, serving
+from tests.support.office import BOTH, LEASE_KEY, Office, no_network, serving
 from tests.support.warrants import WARRANT, a_warrant
 
 Printed = pytest.CaptureFixture[str]
@@ -41,6 +42,7 @@ def run(folder: Path, *arguments: str) -> int:
 def test_check_in_says_until_when_the_container_can_be_read(office: Office, folder: Path, capsys: Printed) -> None:
     told = {"lease_until": "2099-11-30T09:00:00Z", "policy": 0, "next_check_in_seconds": 900}
     office.answers["/v1/check-ins"] = told
+    office.answers["/v1/lease"] = {"key": base64.b64encode(LEASE_KEY).decode(), "until": told["lease_until"]}
     assert run(folder, "check-in", "--at", "48.84", "2.3", "12") == 0
     expected = "Checked in: the container can be read until 2099-11-30 10:00; policy 0. Again in 900 s.\n"
     assert capsys.readouterr().out == expected
