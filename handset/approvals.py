@@ -241,6 +241,7 @@ def _is_of_text(client: dict[str, Any], text: bytes, known: ApproverSet) -> bool
         client.get("type") == "webauthn.get"
         and client.get("challenge") == base64url(hashlib.sha256(text).digest())
         and client.get("origin") in known.origins
+        and client.get("crossOrigin", False) is False
     )
 
 

@@ -37,7 +37,12 @@ def knows(kind: str) -> bool:
 
 def fits(order: Order) -> bool:
     """Whether the parameters are those of the order's kind; others beside them are ignored."""
-    return all(holds(order["parameters"].get(name)) for name, holds in _PARAMETERS.get(order["kind"], {}).items())
+    given = order["parameters"]
+    return all(
+        holds(given.get(name))
+        for name, holds in _PARAMETERS.get(order["kind"], {}).items()
+        if not _left_out(name, given)
+    )
 
 
 def _ring(handset: Handset, order: Order) -> None:
@@ -64,7 +69,7 @@ def _container_lock(handset: Handset, _: Order) -> None:
 
 
 def _stand_down(handset: Handset, order: Order) -> None:
-    voided = {*standing.of(handset)["voided"], *order["parameters"]["void"]}
+    voided = {*standing.of(handset)["voided"], *order["parameters"].get("void", [])}
     standing.change(handset, locked=False, lost=None, ringing_until=None, voided=sorted(voided))
     handset.container.unlock()
 
@@ -97,6 +102,10 @@ EFFECTS: Mapping[str, Effect] = {
 """Kind → what it does."""
 
 
+def _left_out(name: str, given: Mapping[str, Any]) -> bool:
+    return name in _OPTIONAL and name not in given
+
+
 def _text(value: Any) -> bool:
     return isinstance(value, str) and 1 <= len(value) <= 500  # noqa: PLR2004 - the protocol's
 
@@ -120,3 +129,5 @@ _PARAMETERS: Mapping[str, Mapping[str, Callable[[Any], bool]]] = {
     "stand-down": {"void": _ids},
     "full-wipe": {"external_storage": _flag, "esim": _flag},
 }
+_OPTIONAL: Final = frozenset({"void"})
+"""What may be left out: there is nothing to void then."""

@@ -27,6 +27,7 @@ from handset.client import Handset
 from handset.effects import DESTROY, EFFECTS, REASON_SHOWN, EffectFailed, Order
 from handset.files import read_json, write_json
 from handset.reports import ACCEPTED, FAILED, NOT_NOW, REFUSED, SUCCEEDED, UNSUPPORTED, WIPING, signed_report
+from handset.sos import Sos
 from handset.strict import Malformed, json_object, moment, opened
 from handset.transport import NoNetwork, Refused
 
@@ -34,6 +35,8 @@ WAITING: Final = "waiting"
 """What became of an order that cannot be obeyed before the back office is asked."""
 DROPPED: Final = "dropped"
 """What became of an order that the back office does not want obeyed any more."""
+ALERT_OPEN: Final = "alert-open"
+"""Why nothing is destroyed now: an alert of the carrier's is open."""
 TRY_AGAIN_AFTER = timedelta(minutes=15)
 """When an order may come again that cannot be obeyed now."""
 
@@ -114,8 +117,15 @@ class Orders:
             return self._conclude(order, objection.what, objection.code)
         except NoNetwork:
             return Outcome(order, WAITING)
+        reason = self._reason_to_wait(order)
+        return self._put_off(order, reason) if reason else self._accept(order)
+
+    def _reason_to_wait(self, order: Order) -> str:
+        """Why the handset does not obey now; empty if it can. While its carrier calls for help nothing is destroyed."""
+        if order["kind"] in DESTROY and Sos(self._handset).current:
+            return ALERT_OPEN
         busy = read_json(self._handset.folder / "busy.json")
-        return self._put_off(order, busy["code"]) if busy else self._accept(order)
+        return str(busy["code"]) if busy else ""
 
     def _check(self, order: Order) -> None:
         """Raises _Objection, and NoNetwork if the approvers that are named cannot be asked for now."""

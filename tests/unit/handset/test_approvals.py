@@ -163,6 +163,8 @@ class TestTheAssertion:
             {"challenge": None},
             {"origin": "https://elsewhere.example"},
             {"origin": [ORIGIN]},
+            {"crossOrigin": True},
+            {"crossOrigin": "false"},
         ],
     )
     def test_client_data_of_something_else(self, members: dict[str, Any]) -> None:

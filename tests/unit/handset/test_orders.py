@@ -17,6 +17,7 @@ from handset.client import Handset
 from handset.container import ContainerClosed
 from handset.orders import DROPPED, WAITING, Orders
 from handset.signing import HandsetKey
+from handset.sos import Sos
 from handset.transport import Answer
 from tests.support import warrants
 from tests.support.clock import FakeClock
@@ -128,6 +129,8 @@ class TestRefused:
             ("ring", {"parameters": {"seconds": True}}, ("refused", "parameters-invalid")),
             ("lost-mode", {"parameters": {"text": "x"}}, ("refused", "parameters-invalid")),
             ("stand-down", {"parameters": {"void": "all"}}, ("refused", "parameters-invalid")),
+            ("stand-down", {"parameters": {"void": None}}, ("refused", "parameters-invalid")),
+            ("stand-down", {"parameters": {"void": [7]}}, ("refused", "parameters-invalid")),
             ("full-wipe", {"parameters": {"external_storage": 1, "esim": 0}}, ("refused", "parameters-invalid")),
             ("container-wipe", {}, ("refused", "warrant-of-another")),
             ("release", {"warrant": a_warrant(BOTH)}, ("refused", "warrant-of-another")),
@@ -287,6 +290,19 @@ class TestNotNow:
         busy.unlink()
         assert run(handset) == [("succeeded", "")]
 
+    def test_a_carriers_open_alert_goes_before_whatever_destroys(self, office: Office, handset: Handset) -> None:
+        alert = Sos(handset).press()
+        office.order("message", parameters=MESSAGE)
+        office.order("container-wipe", a_warrant(BOTH))
+        assert run(handset) == [("succeeded", ""), ("not-now", "alert-open")]
+        (handset.folder / f"sos-{alert}.json").unlink()
+        assert run(handset)[-1] == ("wiping", "")
+
+    def test_an_order_that_would_be_refused_is_refused_even_then(self, office: Office, handset: Handset) -> None:
+        Sos(handset).press()
+        office.order("container-wipe", a_warrant({"staff/anna": ANNA}))
+        assert run(handset) == [("refused", "approvers-unknown")]
+
 
 class TestEffects:
     def test_ring(self, office: Office, handset: Handset, clock: FakeClock) -> None:
@@ -308,8 +324,8 @@ class TestEffects:
         run(handset)
         lost = {"text": "Found me?", "phone": "3631", "since": clock().isoformat()}
         assert (standing.of(handset)["lost"], standing.of(handset)["locked"]) == (lost, True)
-        office.order("stand-down", parameters={"void": []})
-        run(handset)
+        office.order("stand-down")
+        assert run(handset)[-1] == ("succeeded", "")
         assert standing.of(handset)["lost"] is None
 
     def test_a_locked_container_is_closed_until_it_stands_down(self, office: Office, handset: Handset) -> None:

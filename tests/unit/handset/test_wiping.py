@@ -47,7 +47,7 @@ def folder(office: Office, tmp_path: Path) -> Path:
     handset.take_lease()
     handset.container.write("round", b'{"etag": "1", "bundle": {"snapshot": 3}}')
     handset.wallet.keep(b"\xa0")
-    (folder / "sos-1.json").write_text("{}")
+    (folder / "vitals.json").write_text("{}")
     standing.change(handset, locked=True)
     for _ in range(3):
         handset.scan(ITEM, "out-for-delivery")
