@@ -204,10 +204,10 @@ class TallyRow(PoliciesRow):
 
 
 class CheckInRow(Table):
-    """What a handset said last, as JSON, and when; and the totals of its personal use of even and of odd months.
+    """What a handset said last, as JSON, and when; and the totals of its personal use of this month and the last.
 
-    Without an index, which would cost another write unit each time. Below 1 KiB, so that it costs one. It expires a
-    year after the last one.
+    Without an index, which would cost another write unit each time. Below 1 KiB, so that it costs one. It expires two
+    months after the last check-in: totals of personal use do not outlive their purpose.
     """
 
     table = "check-ins"
@@ -218,9 +218,15 @@ class CheckInRow(Table):
     device = UnicodeAttribute(hash_key=True)
     seen_at = UnicodeAttribute()
     content = UnicodeAttribute()
-    use_even = UnicodeAttribute(null=True)
-    use_odd = UnicodeAttribute(null=True)
+    use_0 = UnicodeAttribute(null=True)
+    use_1 = UnicodeAttribute(null=True)
+    use_2 = UnicodeAttribute(null=True)
     expires_at = TTLAttribute()
+
+    @property
+    def uses(self) -> tuple[str | None, str | None, str | None]:
+        """The totals of personal use: a month's is where `rules.slot_of` says."""
+        return self.use_0, self.use_1, self.use_2
 
     def holds(self, kind: type[RecordT]) -> RecordT:
         """What the handset said."""

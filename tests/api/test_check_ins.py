@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -12,7 +12,7 @@ import pytest
 
 from chalicelib.core import access, clock, ids
 from chalicelib.core import aws as cloud
-from chalicelib.core.access import DeviceState
+from chalicelib.core.access import AccessRow, DeviceState
 from chalicelib.core.settings import physical_name
 from chalicelib.core.transaction import transaction
 from chalicelib.fleet import records
@@ -24,8 +24,11 @@ from chalicelib.fleet.commands.states import Proof, State
 from chalicelib.fleet.tables import CheckInRow
 from tests.support.api import Answered, Api
 from tests.support.cloud import Cloud, start_cold
+from tests.support.commands import a_report, a_wipe, fetched, payload, reported, send, sweep
+from tests.support.commands import told as ordered_told
 from tests.support.factories import HeldHandset, a_handset
 from tests.support.fleet import NewHandset, retire
+from tests.support.losses import a_case
 
 PATH = "/v1/check-ins"
 WHOLE: dict[str, Any] = {
@@ -117,6 +120,11 @@ class TestTheAnswer:
         assert checks_in(handset).body["lease_until"] == "2026-11-23T15:00:00Z"
         assert handset.calls().post("/v1/lease").problem == "device-blocked"
 
+    @pytest.mark.parametrize("told", [{}, {"outbox": None}])
+    def test_one_whose_outbox_cannot_be_read_is_answered(self, api: Api, told: dict[str, Any]) -> None:
+        answer = a_handset(api).calls().post(PATH, told)
+        assert (answer.status, bool(answer.body["lease_until"])) == (200, True)
+
     def test_a_retired_one_is_not_answered(self, newcomer: NewHandset) -> None:
         handset = newcomer.enrolled()
         retire(newcomer.api, handset.device)
@@ -133,7 +141,6 @@ class TestTheAnswer:
         "told",
         [
             {"outbox": -1},
-            {"outbox": None},
             {"battery": {"percent": 101}},
             {"battery": {"percent": 50, "health": "fine"}},
             {"os_patch": "2026-13-01"},
@@ -215,7 +222,24 @@ class TestAWipeThatFailed:
         assert filed.record.over.evidence is not None
         assert filed.record.over.evidence.proof is Proof.FAILED
 
-    def test_the_box_is_read_of_none_but_those_that_are_to_be_wiped(self, api: Api, aws: Cloud) -> None:
+    def test_the_old_key_is_seen_again_by_one_that_is_only_quarantined_by_then(self, newcomer: NewHandset) -> None:
+        handset, post = newcomer.enrolled(), newcomer.api
+        a_case(post, handset)
+        wipe = a_wipe(handset)
+        [given] = [one for one in fetched(handset) if payload(one)["kind"] == "container-wipe"]
+        reported(handset, given, "accepted")
+        post.clock.advance(seconds=20)
+        send(handset, a_report(given, "wiping", detail={"sent": 0, "lost": 0}))
+        post.clock.advance(hours=73)
+        sweep()
+        assert AccessRow.get(handset.device).state == "quarantined"
+        assert ordered_told(post, wipe)["evidence"]["proof"] == "unconfirmed"
+
+        assert checks_in(handset).status == 200
+
+        assert ordered_told(post, wipe)["evidence"]["proof"] == "failed"
+
+    def test_the_box_is_read_of_none_but_those_that_may_not_do_as_they_like(self, api: Api, aws: Cloud) -> None:
         costs = []
         for state in DeviceState.ENROLLED, DeviceState.QUARANTINED, DeviceState.WIPING:
             handset = a_handset(api, state=state.value)
@@ -223,7 +247,7 @@ class TestAWipeThatFailed:
             with aws.counting() as calls:
                 checks_in(handset)
             costs.append(calls["BatchGetItem"])
-        assert costs == [0, 0, 1]
+        assert costs == [0, 1, 1]
 
 
 class TestPersonalUse:
@@ -278,8 +302,21 @@ class TestPersonalUse:
         for month in ("2026-09", "2026-12"):
             use = {"month": month, "call_seconds": 9, "sms": 9}
             assert checks_in(handset, personal=use).body["lease_until"]
-        row = CheckInRow.get(handset.device)
-        assert (row.use_even, row.use_odd) == (None, None)
+        assert not any(CheckInRow.get(handset.device).uses)
+
+    def test_a_total_goes_in_the_second_month_after_its_own_if_no_other_is_told(self, api: Api) -> None:
+        handset = a_handset(api)
+        self.said(handset, "2026-10", 4711)
+        self.said(handset, "2026-11", 60)
+        for day, left in ((30, 2), (31, 1)):
+            api.clock.at = datetime(2026, 11, day, tzinfo=UTC) if day < 31 else datetime(2026, 12, 1, tzinfo=UTC)
+            checks_in(handset)
+            assert sum(use is not None for use in CheckInRow.get(handset.device).uses) == left
+
+    def test_no_total_outlives_the_last_check_in_by_more_than_two_months(self, api: Api) -> None:
+        handset = a_handset(api)
+        self.said(handset, "2026-11", 60)
+        assert CheckInRow.get(handset.device).expires_at - api.clock() == timedelta(days=62)
 
     def test_a_check_in_without_it_leaves_it_as_it_was(self, api: Api) -> None:
         handset = a_handset(api)

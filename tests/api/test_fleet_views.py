@@ -160,7 +160,7 @@ class TestSummary:
     def test_of_one_alone_no_personal_use_is_shown(self, post: Api) -> None:
         use = {"month": "2026-11", "call_seconds": 4711, "sms": 815}
         handset = checks_in(NewHandset(post).enrolled(), personal=use)
-        assert "4711" in str(CheckInRow.get(handset.device).use_odd)
+        assert "4711" in str(CheckInRow.get(handset.device).uses)
         told = [manager(post).get(path, depot=HERE).text for path in VIEWS]
         assert not any(number in text for text in told for number in ("4711", "815"))
 

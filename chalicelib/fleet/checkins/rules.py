@@ -26,6 +26,9 @@ OLD_PATCH_AFTER: Final = timedelta(days=180)
 LOW_STORAGE_MB: Final = 1024
 WEAK: Final = frozenset({Health.DEAD, Health.FAILURE, Health.OVERHEAT, Health.OVER_VOLTAGE})
 
+SLOTS: Final = 3
+"""For totals of personal use. A year's months divide by it: they take turns for ever."""
+
 FEW: Final = 5
 """A total of fewer handsets would tell of each."""
 
@@ -114,9 +117,15 @@ def months_of(today: date) -> tuple[str, str]:
     return f"{today:%Y-%m}", f"{last:%Y-%m}"
 
 
-def is_even(month: str) -> bool:
-    """Whether it is an even month: one month and the next are kept beside each other."""
-    return int(month[5:]) % 2 == 0
+def slot_of(month: str) -> int:
+    """Where a month's total is kept: a month, the next and the one after are kept beside each other."""
+    return int(month[5:]) % SLOTS
+
+
+def slot_to_clear(today: date) -> int:
+    """Where neither this month's total is kept nor the last one's, but that of the month before them."""
+    [slot] = set(range(SLOTS)) - {slot_of(month) for month in months_of(today)}
+    return slot
 
 
 def of_month(kept: KeptUse | None, month: str, generation: int) -> PersonalUse:

@@ -18,17 +18,22 @@ from chalicelib.fleet.policies import rules as policy_rules
 from chalicelib.fleet.policies import serving
 from chalicelib.fleet.tables import CheckInRow
 
-KEPT_FOR: Final = timedelta(days=400)
-"""After the last check-in: a handset that is found after a year still has its last word, and nobody's use for ever."""
+KEPT_FOR: Final = timedelta(days=62)
+"""After the last check-in, since totals of personal use are for this month and the last."""
+
+_USES: Final = (CheckInRow.use_0, CheckInRow.use_1, CheckInRow.use_2)
 
 
 def take(told: CheckIn, who: Handset, *, correlation_id: str) -> CheckedIn:
     """Keep what a handset says of itself, and tell it what it has to know: one write. What it has said before is
-    forgotten, but for the personal use of this month and the last.
+    forgotten, but for the personal use of this month and the last: a total goes with the first check-in of the second
+    month after its own. Of a handset that is silent for all of that month it goes when the total of the third month is
+    told, and with the whole row 62 days after the last check-in.
 
-    Of one that is to be wiped its box is read too: if it announced a wipe, it failed.
+    Of one that may not do as it likes (to be wiped, or quarantined: mostly lost) its box is read too, which costs one
+    more read: if it announced a wipe, it failed.
     """
-    if who.state is DeviceState.WIPING:
+    if who.state is not DeviceState.ENROLLED:
         retried(lambda: proving.seen_again(boxes.load(who.device), who, correlation_id=correlation_id))
     now = clock.now()
     lease_until = leases.until(who.row, now)
@@ -50,6 +55,7 @@ def _actions(told: CheckIn, who: Handset, lease_until: datetime | None, now: dat
         CheckInRow.expires_at.set(now + KEPT_FOR),
         CheckInRow.seen_at.set(clock.stamp(now)),
         CheckInRow.content.set(msgspec.json.encode(said).decode()),
+        _USES[rules.slot_to_clear(clock.today())].remove(),
         *_use(told.personal, who),
     ]
 
@@ -59,4 +65,4 @@ def _use(use: PersonalUse | None, who: Handset) -> list[Action]:
     if use is None or use.month not in rules.months_of(clock.today()):
         return []
     kept = msgspec.json.encode(KeptUse(generation=who.generation, use=use)).decode()
-    return [(CheckInRow.use_even if rules.is_even(use.month) else CheckInRow.use_odd).set(kept)]
+    return [_USES[rules.slot_of(use.month)].set(kept)]

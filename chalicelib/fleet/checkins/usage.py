@@ -32,6 +32,6 @@ def of_handset(who: Handset) -> Usage:
 
 def of_month(row: CheckInRow | None, month: str, generation: int) -> PersonalUse:
     """What a row says of a month in an enrolment."""
-    text = (row.use_even if rules.is_even(month) else row.use_odd) if row else None
+    text = row.uses[rules.slot_of(month)] if row else None
     kept = msgspec.json.decode(text, type=KeptUse) if text else None
     return rules.of_month(kept, month, generation)

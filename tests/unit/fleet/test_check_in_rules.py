@@ -79,7 +79,7 @@ def test_every_finding_has_its_rule() -> None:
 )
 def test_this_month_and_the_last_are_kept_beside_each_other(day: str, months: tuple[str, str]) -> None:
     assert rules.months_of(date.fromisoformat(day)) == months
-    assert len({rules.is_even(month) for month in months}) == 2
+    assert {*map(rules.slot_of, months), rules.slot_to_clear(date.fromisoformat(day))} == {0, 1, 2}
 
 
 def test_what_was_counted_in_another_month_or_enrolment_is_not_counted() -> None:
