@@ -331,6 +331,18 @@ class TestReports:
         assert answers == [{"state": "accepted"}] * 3
         assert events_of(command) == ["delivered", "reported", "requested"]
 
+    @pytest.mark.parametrize(
+        "changes",
+        [{"at": "2026-11-23T08:00:00"}, {"what": "not-now", "detail": {"retry_at": "2026-11-23T08:00:00"}}],
+    )
+    def test_a_moment_without_its_zone_is_refused(
+        self, post: Api, handset: HeldHandset, changes: dict[str, Any]
+    ) -> None:
+        ordered(post, handset)
+        [given] = fetched(handset)
+        answer = send(handset, a_report(given, "accepted") | changes)
+        assert (answer.status, answer.problem) == (422, "report-unproven")
+
     def test_an_id_stands_for_one_report(self, post: Api, handset: HeldHandset) -> None:
         ordered(post, handset)
         [given] = fetched(handset)

@@ -193,7 +193,7 @@ class Reported(Schema, frozen=True):
 class Detail(Schema, frozen=True):
     """What a report tells besides: docs/protocol/commands.md, section 3."""
 
-    retry_at: datetime | None = None
+    retry_at: Annotated[datetime, Meta(tz=True)] | None = None
     sent: Annotated[int, Meta(ge=0)] | None = None
     lost: Annotated[int, Meta(ge=0)] | None = None
     battery: Annotated[int, Meta(ge=0, le=100)] | None = None
@@ -210,7 +210,7 @@ class Report(Schema, frozen=True):
     command: CommandId
     order: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}(?![\s\S])")]
     number: int
-    at: datetime
+    at: Annotated[datetime, Meta(tz=True)]
     what: What
     code: Code = ""
     detail: Detail = Detail()
