@@ -153,7 +153,8 @@ class TestPublishing:
 
 class TestRings:
     def test_staff_move_it_on_once_a_ring_has_had_its_time(self, post: Api, others: list[HeldHandset]) -> None:
-        publishes(post)
+        publishes(post, referents=[others[0].device])
+        applies(others[0])
         answer = asks(post, "next-ring")
         assert (answer.status, answer.problem) == (409, "ring-too-young")
         assert answer.body["ready_at"] == "2026-11-24T07:00:00+00:00"
@@ -165,6 +166,18 @@ class TestRings:
         post.clock.advance(hours=24)
         assert asks(post, "next-ring").problem == "rollout-stands"
         assert moves() == [("published", 0), ("moved-on", 1), ("moved-on", 2), ("moved-on", 3)]
+
+    def test_beyond_one_percent_somebody_must_have_said_what_became_of_it(
+        self, post: Api, referent: HeldHandset
+    ) -> None:
+        publishes(post, referents=[referent.device])
+        post.clock.advance(hours=24)
+        assert asks(post, "next-ring").body["percent"] == 1
+        post.clock.advance(hours=24)
+        answer = asks(post, "next-ring")
+        assert (answer.status, answer.problem, answer.body["ring"]) == (409, "ring-untried", 1)
+        applies(referent)
+        assert asks(post, "next-ring").body["percent"] == 10
 
     def test_the_clock_does_so_once_somebody_said_what_became_of_it(self, post: Api, referent: HeldHandset) -> None:
         publishes(post, referents=[referent.device])

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from chalicelib.core import events
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.errors import AccessDenied, ChangedMeanwhile
+from chalicelib.core.settings import Settings, load
 from chalicelib.core.transaction import retried, transaction
 from chalicelib.fleet.attestation import Assurance
 from chalicelib.fleet.policies import rules, standing
@@ -19,6 +20,12 @@ from chalicelib.fleet.policies.schemas import Group, GroupKind, GroupPolicy, Gro
 from chalicelib.fleet.policies.store import encoded, key_of
 from chalicelib.fleet.tables import PolicyRow
 from chalicelib.people import lookup as people
+
+
+class OwnApp(Settings, frozen=True, kw_only=True):
+    """Our own application, by its package, as it is attested at enrolment."""
+
+    attestation_package: str
 
 
 class _Document(NamedTuple):
@@ -33,9 +40,10 @@ _NOTHING = _Document(0, 0, GroupPolicy())
 def put(group: Group, settings: GroupPolicy, *, by: StaffMember, correlation_id: str) -> GroupTold:
     """Set what holds for a group from the next version on: three or four reads, and a transaction if that is new.
 
-    Raises NotFound, AccessDenied.
+    Raises NotFound, AccessDenied, and RequestInvalid if it blocks our own application.
     """
     _check(group, by)
+    rules.check_own_app(settings, load(OwnApp).attestation_package)
     return retried(lambda: _put(group, settings, by, correlation_id))
 
 

@@ -1,7 +1,7 @@
 """A new version goes out in rings: referents, then 1 %, 10 % and everybody. It is halted by itself if too many fail.
 
-Silence is no success: the clock moves a rollout on only once some of those that it has reached said what became of it.
-Staff may do so without.
+Silence is no success: a rollout moves on only once some of those that it has reached said what became of it. From the
+referents, who may be none, to 1 % staff move it without.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def read(version: int, after: str | None, *, by: StaffMember) -> RolloutTold:
 
 
 def move_on(version: int, *, by: StaffMember, correlation_id: str) -> RolloutTold:
-    """Let a version reach its next ring, if it has had its time. Raises NotFound, AccessDenied, RolloutStands,
-    RingTooYoung.
+    """Let a version reach its next ring, if it has had its time and was tried. Raises NotFound, AccessDenied,
+    RolloutStands, RingTooYoung, RingUntried.
     """
     require_everywhere(by)
 
@@ -61,6 +61,7 @@ def move_on(version: int, *, by: StaffMember, correlation_id: str) -> RolloutTol
         kept = _newest(version)
         rules.check_moves(kept.rollout)
         rules.check_tried(kept.rollout, clock.now(), _tried_for())
+        rules.check_reported(kept.rollout, applying.tally_of(version))
         after = rules.moved_on(kept.rollout, clock.now())
         _save(kept, after, "moved-on", "", by=by.actor, correlation_id=correlation_id)
         return _told(after, None)

@@ -14,8 +14,9 @@ from chalicelib.core.endpoint import Answer, endpoint
 from chalicelib.core.errors import ChangedMeanwhile, NotFound
 from chalicelib.core.schemas import Schema
 from chalicelib.fleet.policies import applying, documents, rollouts, serving
+from chalicelib.fleet.policies.documents import OwnApp
 from chalicelib.fleet.policies.rollouts import RolloutSettings
-from chalicelib.fleet.policies.rules import RingTooYoung, RolloutStands, RolloutUnderWay, VersionOutOfTurn
+from chalicelib.fleet.policies.rules import RingTooYoung, RingUntried, RolloutStands, RolloutUnderWay, VersionOutOfTurn
 from chalicelib.fleet.policies.schemas import (
     Application,
     DevicePolicy,
@@ -75,7 +76,7 @@ def note_application(request: Application, who: Handset) -> None:
 # --- staff --------------------------------------------------------------------------------------------------
 
 
-@endpoint(routes, "PUT /v1/policies/{kind}/{name}", allow=EDITORS, problems=[ChangedMeanwhile])
+@endpoint(routes, "PUT /v1/policies/{kind}/{name}", allow=EDITORS, problems=[ChangedMeanwhile], settings=OwnApp)
 def set_group(kind: GroupKind, name: GroupName, request: GroupPolicy, who: StaffMember, call: Call) -> GroupTold:
     """Set what holds for a group: `fleet/all`, `tier/<assurance>`, `role/carrier`, `depot/<id>`. It holds once the next
     version is published.
@@ -111,11 +112,11 @@ def read_rollout(version: Version, query: FailingPage, who: StaffMember) -> Roll
     routes,
     "POST /v1/policies/rollouts/{version}/next-ring",
     allow=EDITORS,
-    problems=[RolloutStands, RingTooYoung, ChangedMeanwhile],
+    problems=[RolloutStands, RingTooYoung, RingUntried, ChangedMeanwhile],
     settings=RolloutSettings,
 )
 def move_on(version: Version, who: StaffMember, call: Call) -> RolloutTold:
-    """Let a version reach its next ring. The clock does so too, once devices said what became of it."""
+    """Let a version reach its next ring: beyond 1 %, once a device said what became of it. The clock does so too."""
     return rollouts.move_on(version, by=who, correlation_id=call.correlation_id)
 
 

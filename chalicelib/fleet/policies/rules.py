@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from chalicelib.core.errors import Conflict, NotFound
+from chalicelib.core.errors import Conflict, NotFound, RequestInvalid
 from chalicelib.fleet.attestation import Assurance
 from chalicelib.fleet.policies.schemas import (
     Container,
@@ -55,6 +55,10 @@ class RingTooYoung(Conflict):
     title = "The ring has not been tried for long enough"
 
 
+class RingUntried(Conflict):
+    title = "No device of the ring has said what became of it"
+
+
 class VersionOutOfTurn(Conflict):
     title = "That is not the policy's next version"
 
@@ -83,6 +87,12 @@ def check_name(group: Group) -> None:
     """Raise NotFound for a group that there is not. Whether there is a depot is for others to say."""
     if group.kind in NAMES and group.name not in NAMES[group.kind]:
         raise NotFound(f"There is no group {group.key}. {group.kind} has: {', '.join(sorted(NAMES[group.kind]))}.")
+
+
+def check_own_app(settings: GroupPolicy, package: str) -> None:
+    """Raise RequestInvalid if our own application is blocked: a handset without it takes no other policy."""
+    if package in (settings.blocked_apps or ()):
+        raise RequestInvalid(f"{package} is our own application. It cannot be blocked.")
 
 
 def _most_specific(values: Sequence[Any]) -> Any:
@@ -183,6 +193,14 @@ def check_tried(rollout: Rollout, now: datetime, at_least: timedelta) -> None:
     ready_at = rollout.ring_since + at_least
     if now < ready_at:
         raise RingTooYoung("Give its devices time to say what became of it.", ready_at=ready_at.isoformat())
+
+
+def check_reported(rollout: Rollout, tally: Tally) -> None:
+    """Raise RingUntried unless some device that it has reached said what became of it: silence is no success. Referents
+    may be none, so that it comes to the first part of the fleet without.
+    """
+    if rollout.ring > 0 and not tally.reported:
+        raise RingUntried("Nobody has said what became of it. Wait until a device has.", ring=rollout.ring)
 
 
 def moved_on(rollout: Rollout, now: datetime) -> Rollout:

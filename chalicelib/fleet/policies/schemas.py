@@ -16,7 +16,8 @@ Host = Annotated[str, Meta(pattern=r"^[A-Za-z0-9.*-]{1,253}" + END)]
 Version = Annotated[int, Meta(ge=1, le=99_999_999)]
 Reason = Annotated[str, Meta(min_length=3, max_length=200)]
 Why = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}" + END)]
-Seconds = Annotated[int, Meta(ge=60, le=24 * 3600)]
+PaceSeconds = Annotated[int, Meta(ge=60, le=4 * 3600)]
+"""Half of the shortest lease at most: a handset that misses a check-in keeps its container."""
 CallSeconds = Annotated[int, Meta(ge=0, le=31 * 24 * 3600)]
 Messages = Annotated[int, Meta(ge=0, le=1_000_000)]
 
@@ -84,9 +85,9 @@ class Container(Schema, frozen=True, omit_defaults=True):
 class Pace(Schema, frozen=True):
     """Seconds between two check-ins, by how full the battery is."""
 
-    normal: Seconds
-    low: Seconds
-    lowest: Seconds
+    normal: PaceSeconds
+    low: PaceSeconds
+    lowest: PaceSeconds
 
 
 class GroupPolicy(Schema, frozen=True, omit_defaults=True):
