@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
@@ -20,6 +21,8 @@ Effect = Callable[[Handset, Order], dict[str, Any] | None]
 DESTROY: Final = ("container-wipe", "release", "full-wipe")
 REASON_SHOWN: Final = ("lock", "lost-mode", "container-lock", *DESTROY)
 """Kinds of whose reason the carrier is told before anything happens."""
+
+_PHONE: Final = re.compile(r"\+[0-9]{6,15}")
 
 
 class EffectFailed(Exception):  # noqa: N818
@@ -110,6 +113,10 @@ def _text(value: Any) -> bool:
     return isinstance(value, str) and 1 <= len(value) <= 500  # noqa: PLR2004 - the protocol's
 
 
+def _phone(value: Any) -> bool:
+    return isinstance(value, str) and _PHONE.fullmatch(value) is not None
+
+
 def _seconds(value: Any) -> bool:
     return type(value) is int and 5 <= value <= 300  # noqa: PLR2004 - the protocol's
 
@@ -125,7 +132,7 @@ def _ids(value: Any) -> bool:
 _PARAMETERS: Mapping[str, Mapping[str, Callable[[Any], bool]]] = {
     "ring": {"seconds": _seconds},
     "message": {"text": _text},
-    "lost-mode": {"text": _text, "phone": _text},
+    "lost-mode": {"text": _text, "phone": _phone},
     "stand-down": {"void": _ids},
     "full-wipe": {"external_storage": _flag, "esim": _flag},
 }

@@ -179,7 +179,7 @@ def test_without_a_declared_loss_no_position_is_sent(office: Office, handset: Ha
 
 
 def test_while_it_is_lost_its_position_is_sent(office: Office, handset: Handset, clock: FakeClock) -> None:
-    standing.change(handset, lost={"text": "Found me?", "phone": "3631", "since": clock().isoformat()})
+    standing.change(handset, lost={"text": "Found me?", "phone": "+33155440000", "since": clock().isoformat()})
     office.answers["/v1/loss-positions"] = {}
     assert check_in.tell_position(handset, 48.84, 2.3, 12)
     position = {"latitude": 48.84, "longitude": 2.3, "accuracy_m": 12}

@@ -52,7 +52,7 @@ def test_check_in_says_until_when_the_container_can_be_read(office: Office, fold
 
 
 def test_a_lost_handset_says_that_its_position_was_sent(office: Office, folder: Path, capsys: Printed) -> None:
-    office.order("lost-mode", parameters={"text": "Found me?", "phone": "3631"})
+    office.order("lost-mode", parameters={"text": "Found me?", "phone": "+33155440000"})
     office.answers["/v1/check-ins"] = {"lease_until": None, "policy": 0, "next_check_in_seconds": 300}
     office.answers["/v1/loss-positions"] = {}
     assert run(folder, "obey") == 0

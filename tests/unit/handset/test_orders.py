@@ -128,6 +128,7 @@ class TestRefused:
             ("ring", {"parameters": {"seconds": 301}}, ("refused", "parameters-invalid")),
             ("ring", {"parameters": {"seconds": True}}, ("refused", "parameters-invalid")),
             ("lost-mode", {"parameters": {"text": "x"}}, ("refused", "parameters-invalid")),
+            ("lost-mode", {"parameters": {"text": "x", "phone": "3631"}}, ("refused", "parameters-invalid")),
             ("stand-down", {"parameters": {"void": "all"}}, ("refused", "parameters-invalid")),
             ("stand-down", {"parameters": {"void": None}}, ("refused", "parameters-invalid")),
             ("stand-down", {"parameters": {"void": [7]}}, ("refused", "parameters-invalid")),
@@ -320,9 +321,9 @@ class TestEffects:
         assert not standing.of(handset)["locked"]
 
     def test_lost_mode_until_it_stands_down(self, office: Office, handset: Handset, clock: FakeClock) -> None:
-        office.order("lost-mode", parameters={"text": "Found me?", "phone": "3631"})
+        office.order("lost-mode", parameters={"text": "Found me?", "phone": "+33155440000"})
         run(handset)
-        lost = {"text": "Found me?", "phone": "3631", "since": clock().isoformat()}
+        lost = {"text": "Found me?", "phone": "+33155440000", "since": clock().isoformat()}
         assert (standing.of(handset)["lost"], standing.of(handset)["locked"]) == (lost, True)
         office.order("stand-down")
         assert run(handset)[-1] == ("succeeded", "")
