@@ -143,10 +143,10 @@ class TestEnrolment:
 
 
 class TestRound:
-    def test_it_is_taken_once_and_kept(self, bridge: Bridge, handset: Handset) -> None:
+    def test_it_is_taken_once_and_kept(self, bridge: Bridge, handset: Handset, clock: FakeClock) -> None:
         on_the_round(bridge, ITEM)
         first = handset.take_round()
-        again = Handset(handset.folder, bridge.connect_to).take_round()
+        again = Handset(handset.folder, bridge.connect_to, clock).take_round()
         assert [item["item"] for item in first["items"]] == [ITEM]
         assert again == first
         taken = [request for request in bridge.received if request.path == "/v1/round"]
@@ -160,13 +160,13 @@ class TestRound:
 
     @pytest.mark.parametrize("instead", [unavailable(503), unavailable(429), HTML])
     def test_the_one_taken_before_serves_while_there_is_no_other(
-        self, bridge: Bridge, handset: Handset, instead: Answered
+        self, bridge: Bridge, handset: Handset, clock: FakeClock, instead: Answered
     ) -> None:
         on_the_round(bridge, ITEM)
         taken = handset.take_round()
         bridge.instead.append(instead)
         assert handset.take_round() == taken
-        assert Handset(handset.folder, NO_NETWORK).take_round() == taken
+        assert Handset(handset.folder, NO_NETWORK, clock).take_round() == taken
 
     def test_without_one_and_without_network_there_is_none(self, handset: Handset) -> None:
         with pytest.raises(NoNetwork):
@@ -178,10 +178,10 @@ class TestRound:
 
 
 class TestSync:
-    def test_what_was_done_offline_arrives_once(self, bridge: Bridge, handset: Handset) -> None:
+    def test_what_was_done_offline_arrives_once(self, bridge: Bridge, handset: Handset, clock: FakeClock) -> None:
         on_the_round(bridge, ITEM)
         handset.take_round()
-        offline = Handset(handset.folder, NO_NETWORK)
+        offline = Handset(handset.folder, NO_NETWORK, clock)
         offline.scan(ITEM, "out-for-delivery")
         offline.record("facteo.item.delivered", ITEM, recipient="addressee")
         with pytest.raises(NoNetwork):
