@@ -97,8 +97,8 @@ class Handset:
         self.wallet = Wallet(folder, self._key.sign_raw, now, self._boot)
         self.commands_waiting = 0
         self.given_up: GivenUp | None = None
-        if wiping.begun(folder):
-            wiping.carry_out(self)
+        if intent := wiping.intended(folder):
+            wiping.carry_out(self, intent)
             raise NotEnrolled(str(folder))
 
     @cached_property

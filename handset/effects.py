@@ -19,6 +19,8 @@ Effect = Callable[[Handset, Order], dict[str, Any] | None]
 """Obeys an order; gives the `detail` to report, if any. Raises EffectFailed."""
 
 DESTROY: Final = ("container-wipe", "release", "full-wipe")
+REPEATED: Final = ("stand-down",)
+"""Kinds that are done again if the handset was switched off in the middle: done twice they do the same."""
 REASON_SHOWN: Final = ("lock", "lost-mode", "container-lock", *DESTROY)
 """Kinds of whose reason the carrier is told before anything happens."""
 

@@ -5,7 +5,7 @@
 | stage | means | after a restart |
 |---|---|---|
 | accepting | `accepted` is signed; whether the back office has it is not known | the same report again; obeyed if the answer says so |
-| obeying | the answer said so: the effect may have begun | reported as failed, `interrupted`; not begun again |
+| obeying | the answer said so: the effect may have begun | reported as failed, `interrupted`; only a stand-down is done again |
 | done | the last report is signed | the same report again, until it was answered |
 
 An order that destroys is never obeying: from the answer on `handset.wiping` has it.
@@ -24,7 +24,7 @@ from typing import Any, Final
 from handset import effects, standing, trust, wiping
 from handset.approvals import Untrusted, check_warrant, read_warrant, version_named
 from handset.client import Handset
-from handset.effects import DESTROY, EFFECTS, REASON_SHOWN, EffectFailed, Order
+from handset.effects import DESTROY, EFFECTS, REASON_SHOWN, REPEATED, EffectFailed, Order
 from handset.files import read_json, write_json
 from handset.reports import ACCEPTED, FAILED, NOT_NOW, REFUSED, SUCCEEDED, UNSUPPORTED, WIPING, signed_report
 from handset.sos import Sos
@@ -107,7 +107,8 @@ class Orders:
         if kept["stage"] == _ACCEPTING:
             return self._judge(kept["order"])
         if kept["stage"] == _OBEYING:
-            return self._conclude(kept["order"], FAILED, "interrupted")
+            again = kept["order"]["kind"] in REPEATED
+            return self._obey(kept["order"]) if again else self._conclude(kept["order"], FAILED, "interrupted")
         return self._tell(kept)
 
     def _judge(self, order: Order) -> Outcome:
@@ -189,9 +190,9 @@ class Orders:
         return self._conclude(order, SUCCEEDED, detail=detail)
 
     def _wipe(self, order: Order) -> Outcome:
-        wiping.begin(self._handset, order, read_warrant(order["warrant"])["id"])
+        intent = wiping.begin(self._handset, order, read_warrant(order["warrant"])["id"])
         self._show_reason(order)
-        wiping.carry_out(self._handset)
+        wiping.carry_out(self._handset, intent)
         return Outcome(order, WIPING)
 
     def _show_reason(self, order: Order) -> None:
@@ -223,9 +224,13 @@ class Orders:
         return kept
 
     def _change(self, kept: Kept, **members: Any) -> None:
-        """When this returns, it is on the disk."""
+        """When this returns, it is on the disk. Only what destroys goes on if that is full: it happens once anyway."""
         kept.update(members)
-        write_json(self._file, self._kept)
+        try:
+            write_json(self._file, self._kept)
+        except OSError:
+            if kept["order"]["kind"] not in DESTROY:
+                raise
 
 
 def read_order(token: Any, server_keys: list[dict[str, Any]]) -> Order:

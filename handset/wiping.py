@@ -39,11 +39,15 @@ LAST_WORD_SECONDS: Final = 5.0
 _KEYS: Final = ("key-", "keystore-")
 
 
-def begin(handset: Handset, order: dict[str, Any], warrant: str) -> None:
-    """An order that destroys is accepted, by the warrant of that id. When this returns, nothing stops the wipe."""
+def begin(handset: Handset, order: dict[str, Any], warrant: str) -> dict[str, Any]:
+    """An order that destroys is accepted, by the warrant of that id. When this returns, nothing stops the wipe; a disk
+    that is full stops none in this run.
+    """
     about = {name: order[name] for name in ("id", "number", "kind", "parameters", "reason", "digest")}
     accepted = {"warrant": warrant, "accepted_at": handset.now().isoformat(), "last_word": None}
-    write_json(handset.folder / INTENT, {**about, **accepted})
+    intent = {**about, **accepted}
+    _keep(handset.folder, intent)
+    return intent
 
 
 def begun(folder: Path) -> bool:
@@ -51,11 +55,10 @@ def begun(folder: Path) -> bool:
     return (folder / INTENT).exists()
 
 
-def carry_out(handset: Handset) -> None:
+def carry_out(handset: Handset, intent: dict[str, Any]) -> None:
     """Send what waits for a minute at most, say the last word, and destroy. The handset is none afterwards."""
-    intent = read_json(handset.folder / INTENT)
     intent["last_word"] = _last_word(handset, intent, *_sent_and_lost(handset))
-    write_json(handset.folder / INTENT, intent)
+    _keep(handset.folder, intent)
     body = {"report": intent["last_word"]["report"]}
     # Whatever it is answered: the wipe goes on.
     with suppress(Exception):
@@ -63,20 +66,36 @@ def carry_out(handset: Handset) -> None:
     with suppress(sqlite3.Error):
         handset.outbox.close()
     handset.commands_waiting = 0
-    finish(handset.folder)
+    _destroy(handset.folder, intent)
+
+
+def intended(folder: Path) -> dict[str, Any] | None:
+    """The wipe that was begun and has not had its last word, if there is one."""
+    intent: dict[str, Any] | None = read_json(folder / INTENT)
+    return intent
 
 
 def finish(folder: Path) -> None:
     """Destroy what is left of a wipe after its last word, if there is one."""
-    intent = read_json(folder / INTENT)
-    if not intent or not intent["last_word"]:
-        return
+    intent = intended(folder)
+    if intent and intent["last_word"]:
+        _destroy(folder, intent)
+
+
+def _destroy(folder: Path, intent: dict[str, Any]) -> None:
     if intent["kind"] == FULL_WIPE:
         wipe_everything(folder, **{part: intent["parameters"][part] for part in ("external_storage", "esim")})
     else:
         wipe_container(folder)
-        write_json(folder / WIPED, _record(intent))
+        with suppress(OSError):
+            write_json(folder / WIPED, _record(intent))
     remove([folder / INTENT])
+
+
+def _keep(folder: Path, intent: dict[str, Any]) -> None:
+    """Have the wipe go on after a restart. If the disk is full it goes on in this run: that stops no wipe."""
+    with suppress(OSError):
+        write_json(folder / INTENT, intent)
 
 
 def wipe_container(folder: Path) -> None:

@@ -21,7 +21,7 @@ from handset.sos import Sos
 from handset.transport import Answer
 from tests.support import warrants
 from tests.support.clock import FakeClock
-from tests.support.office import ANNA, BERT, BOTH, CARA, FIRST_SET, Office, killed_at, no_network, serving
+from tests.support.office import ANNA, BERT, BOTH, CARA, FIRST_SET, Killed, Office, killed_at, no_network, serving
 from tests.support.warrants import WARRANT, a_warrant, signed_set
 
 NOW = "2026-11-23T07:00:00Z"
@@ -470,3 +470,16 @@ class TestNewApprovers:
     def test_if_they_are_refused_it_judges_by_those_that_it_knows(self, office: Office, handset: Handset) -> None:
         office.order("container-wipe", a_warrant({"staff/anna": ANNA, "staff/cara": CARA}, approvers_version=2))
         assert run(handset) == [("refused", "approvers-unknown")]
+
+
+def test_a_stand_down_that_was_interrupted_is_done_again(office: Office, handset: Handset) -> None:
+    """Otherwise a handset that was found would stay locked, and a warrant that was taken back would stay good."""
+    office.order("stand-down", parameters={"void": [WARRANT["id"]]})
+
+    def killed(*_: Any) -> None:
+        raise Killed
+
+    with patch.dict(effects.EFFECTS, {"stand-down": killed}), pytest.raises(Killed):
+        Orders(handset).run()
+    assert [outcome.what for outcome in Orders(handset).run()] == ["succeeded"]
+    assert standing.of(handset)["voided"] == [WARRANT["id"]]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
-from handset import files, standing, wiping
+from handset import files, orders, standing, wiping
 from handset.client import Handset, NotEnrolled
 from handset.orders import Orders
 from handset.transport import Answer, NoNetwork
@@ -312,3 +314,17 @@ class TestKilled:
             Handset.enrol(folder, {"code": "c", "url": "http://127.0.0.1:9"}, serial="S-1", now=clock)
         assert not wiping.begun(folder)
         assert sorted(path.name for path in folder.iterdir() if path.name not in OTHERS)[1:] == ["wiped.json"]
+
+
+def test_a_full_disk_stops_no_wipe(office: Office, handset: Handset) -> None:
+    """A thief fills it, so that nothing can be written down."""
+    office.order("container-wipe", a_warrant(BOTH))
+    handset.take_lease()
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with patch.object(wiping, "write_json", full), patch.object(orders, "write_json", full):
+        Orders(handset).run()
+    assert not handset.container.made
+    assert not (handset.folder / "enrolment.json").exists()
