@@ -316,15 +316,15 @@ class TestKilled:
         assert sorted(path.name for path in folder.iterdir() if path.name not in OTHERS)[1:] == ["wiped.json"]
 
 
-def test_a_full_disk_stops_no_wipe(office: Office, handset: Handset) -> None:
+def test_a_full_disk_stops_no_wipe(office: Office, folder: Path, clock: FakeClock) -> None:
     """A thief fills it, so that nothing can be written down."""
     office.order("container-wipe", a_warrant(BOTH))
-    handset.take_lease()
 
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with patch.object(wiping, "write_json", full), patch.object(orders, "write_json", full):
-        Orders(handset).run()
-    assert not handset.container.made
-    assert not (handset.folder / "enrolment.json").exists()
+        [outcome] = Orders(Handset(folder, now=clock)).run()
+    assert outcome.what == "wiping"
+    left = {path.name for path in folder.iterdir()}
+    assert left == {"personal", "external", "esim.json", "frp.json"}
