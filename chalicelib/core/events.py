@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import builtins
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -15,6 +16,8 @@ from chalicelib.core.schemas import Schema
 SchemaT = TypeVar("SchemaT", bound=Schema)
 
 SERVER = "/back-office"
+RELEASED: Final = "facteo.event.released"
+"""A marker in the history of a subject: a quarantined event of that subject is so no more."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -23,7 +26,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Times: `time` is what the maker's clock said, `correctedtime` what we make of it (by `timemethod`),
     `receivedat` ours. `actor` is who did it (`carrier/…`, `staff/…`, `legacy/…`, `system/…`), `place` where
     (a depot). `device`, `generation`, `sequence` and `snapshot` are set for events of a handset: `snapshot` is
-    the round bundle that it knew. `flags` are words for a human's attention, separated by spaces.
+    the round bundle that it knew. `flags` are words for a human's attention, separated by spaces. `quarantined`: its
+    handset was reported lost when it came. It counts for nothing until a marker (`RELEASED`) says otherwise.
     """
 
     specversion: Literal["1.0"]
@@ -85,6 +89,41 @@ def make(
         place=place,
         flags=flags,
     )
+
+
+class Released(Schema, frozen=True):
+    """The body of a marker: the id of the event that it releases, which has the same subject."""
+
+    event: str
+
+
+def release(held: Event, *, actor: str) -> Event:
+    """The marker that releases a quarantined event, wherever and however often it is made: its id is derived."""
+    return make(
+        RELEASED,
+        held.subject,
+        Released(event=held.id),
+        actor=actor,
+        correlation_id=held.correlationid,
+        event_id=ids.derived(ids.moment(held.id), held.id, RELEASED),
+        place=held.place,
+    )
+
+
+def freed(event: Event) -> Event:
+    """The event as it counts once it was released."""
+    return msgspec.structs.replace(event, quarantined=False)
+
+
+def settled(history: Sequence[Event]) -> list[Event]:
+    """The events of one subject without the markers: what they release is quarantined no more, the rest still is."""
+    released = {event.body(Released).event for event in history if event.type == RELEASED}
+    return [freed(event) if event.id in released else event for event in history if event.type != RELEASED]
+
+
+def counting(history: Sequence[Event]) -> list[Event]:
+    """The events of one subject that count: neither the markers, nor what is quarantined still."""
+    return [event for event in settled(history) if not event.quarantined]
 
 
 def encode(event: Event) -> str:

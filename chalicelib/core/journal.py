@@ -2,6 +2,9 @@
 
 Every event id is also held by a guard row, so that an id names one event in the whole journal and a repeat is
 told from a reuse. Rows carry the hour they were received in, spread over shards, as an index for replay.
+
+What a handset sent that was reported lost is recorded, and counts for nothing before it is released. So whoever reads a
+subject's history is not given it; only who asks for what is held is.
 """
 
 from __future__ import annotations
@@ -74,14 +77,20 @@ class EventIdRow(Table):
 
 
 def read(subject: str) -> list[Event]:
-    """Every event of a subject, oldest id first: one strongly consistent query for each MiB of history."""
-    return [events.decode(row.event) for row in JournalRow.query(subject, consistent_read=True)]
+    """Every event of a subject that counts, oldest id first: a strongly consistent query for each MiB of history."""
+    return events.counting(_all(subject))
+
+
+def read_with_held(subject: str) -> list[Event]:
+    """The same, and among them those that are held: they say so (`quarantined`), and nothing is decided by them."""
+    return events.settled(_all(subject))
 
 
 def read_latest(subject: str, since: datetime, most: int) -> list[Event]:
     """The events of a subject whose ids are of `since` (to the millisecond) or later, latest id first, `most` at most.
 
-    One strongly consistent query, which reads no more than those.
+    One strongly consistent query, which reads no more than those. For subjects of which only the back office tells:
+    what is held, and what releases it, is among them.
     """
     from_then = JournalRow.id >= ids.first(since)
     rows = JournalRow.query(subject, from_then, scan_index_forward=False, limit=most, consistent_read=True)
@@ -89,8 +98,18 @@ def read_latest(subject: str, since: datetime, most: int) -> list[Event]:
 
 
 def read_many(keys: Iterable[tuple[str, str]]) -> list[Event]:
-    """The events with those (subject, id) keys: one call for each 100."""
+    """The events with those (subject, id) keys as they were recorded, held or not: one call for each 100."""
     return [events.decode(row.event) for row in JournalRow.find_many(keys)]
+
+
+def released_by(found: Iterable[Event]) -> list[Event]:
+    """What the markers among these events release, as it counts now: a call for each 100, none without a marker."""
+    return [
+        events.freed(event)
+        for event in read_many(
+            [(one.subject, one.body(events.Released).event) for one in found if one.type == events.RELEASED]
+        )
+    ]
 
 
 def lookup(event_ids: Iterable[str]) -> dict[str, EventIdRow]:
@@ -99,7 +118,8 @@ def lookup(event_ids: Iterable[str]) -> dict[str, EventIdRow]:
 
 
 def received(since: datetime, until: datetime) -> Iterator[Event]:
-    """The events received from `since` up to but without `until`: 16 queries or more for each hour.
+    """The events received from `since` up to but without `until`, held ones and markers too: 16 queries or more for
+    each hour.
 
     By the time index, which may lag behind by a moment; within an hour they come shard by shard.
     """
@@ -116,6 +136,10 @@ def received(since: datetime, until: datetime) -> Iterator[Event]:
 def hour_buckets(hour: datetime) -> list[str]:
     """The keys of the time index under which the events received in that hour stand."""
     return [_bucket(hour, shard) for shard in range(TIME_SHARDS)]
+
+
+def _all(subject: str) -> list[Event]:
+    return [events.decode(row.event) for row in JournalRow.query(subject, consistent_read=True)]
 
 
 def _bucket(moment: datetime, shard: int) -> str:

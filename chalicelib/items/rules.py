@@ -84,17 +84,18 @@ def in_order(events: Sequence[Event]) -> list[Event]:
 
 
 def standing(events: Sequence[Event]) -> list[Event]:
-    """The events that no correction names, in order."""
+    """The events that no correction names and that are not held, in order."""
     voided = _voided(events)
-    return [event for event in in_order(events) if event.id not in voided]
+    return [event for event in in_order(events) if event.id not in voided and not event.quarantined]
 
 
 def fold(item: str, events: Sequence[Event], today: date | None = None) -> ItemHistory:
     """The item's history and status.
 
-    A corrected event counts for nothing. Delivered and returned are final: what is said to have happened later is
-    kept and shown as a contradiction, and only another final fact changes the status. An announcement counts only
-    while nothing has happened. Whether a held item is due for return is told only to whoever says which day it is.
+    A corrected event counts for nothing, nor does one that is held; both are shown. Delivered and returned are final:
+    what is said to have happened later is kept and shown as a contradiction, and only another final fact changes the
+    status. An announcement counts only while nothing has happened. Whether a held item is due for return is told only
+    to whoever says which day it is.
     """
     ordered = in_order(events)
     voided = _voided(ordered)
@@ -137,10 +138,10 @@ def holding(events: Sequence[Event], kind: terms.Kind, today: date | None) -> Ho
 def depots_of(history: ItemHistory) -> list[str]:
     """The depots in whose hands the item has been, the latest first: those whose handsets recorded something of it.
 
-    What staff said of it does not count: nobody gets hold of an item by claiming it.
+    Neither what staff said of it counts nor what is held: nobody gets hold of an item by claiming it.
     """
-    told = [entry.place for entry in reversed(history.events) if entry.device_time and entry.place.startswith(_DEPOT)]
-    places = dict.fromkeys(told)
+    told = [entry.place for entry in reversed(history.events) if entry.device_time and not entry.quarantined]
+    places = dict.fromkeys(place for place in told if place.startswith(_DEPOT))
     return [place.removeprefix(_DEPOT) for place in places]
 
 
@@ -232,4 +233,5 @@ def _entry(event: Event, voided_by: str | None) -> HistoryEntry:
         data=event.data,
         voided_by=voided_by,
         flags=tuple(event.flags.split()),
+        quarantined=event.quarantined,
     )

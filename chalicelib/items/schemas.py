@@ -268,7 +268,10 @@ class Status(enum.StrEnum):
 
 
 class HistoryEntry(Schema, frozen=True):
-    """One event of an item's history: what, when (the handset's time, the corrected one, ours), who and where."""
+    """One event of an item's history: what, when (the handset's time, the corrected one, ours), who and where.
+
+    `quarantined`: the handset that sent it was reported lost and not found yet. It counts for nothing so far.
+    """
 
     id: str
     type: str
@@ -280,6 +283,7 @@ class HistoryEntry(Schema, frozen=True):
     place: str = ""
     voided_by: str | None = None
     flags: tuple[str, ...] = ()
+    quarantined: bool = False
 
 
 class HoldingState(enum.StrEnum):

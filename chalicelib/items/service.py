@@ -71,8 +71,8 @@ def announce(announcements: Sequence[Announcement], *, actor: str, correlation_i
 
 
 def read(item: str) -> ItemHistory:
-    """An item's history without its addressee: one query. Raises NotFound."""
-    found = journal.read(rules.subject_of(item))
+    """An item's history for staff, with what is held of it and without its addressee: one query. Raises NotFound."""
+    found = journal.read_with_held(rules.subject_of(item))
     if not found:
         raise NotFound(f"Nothing is known of the item {item}.")
     return rules.fold(item, found, clock.today())
@@ -124,7 +124,7 @@ def correct(item: str, correction: Corrected, *, by: StaffMember, correlation_id
 
 def _correct(item: str, correction: Corrected, by: StaffMember, correlation_id: str) -> ItemHistory:
     subject = rules.subject_of(item)
-    found = journal.read(subject)
+    found = journal.read_with_held(subject)
     corrected = next((event for event in found if event.id == correction.corrects), None)
     if corrected is None:
         raise NotFound(f"The item {item} has no event {correction.corrects}.")

@@ -82,7 +82,7 @@ def _handed_over(subject: str) -> list[Event]:
 
 def _judge(event: Event, *, late: bool = False) -> None:
     former = ProofRow.find(event.id)
-    if not _is_due(event, former, late=late):
+    if not _is_due(former, late=late):
         return
     try:
         key = keyring.key_of(rules.subject_of(event.id))
@@ -98,11 +98,9 @@ def _judge(event: Event, *, late: bool = False) -> None:
         _record(work, event, judged, former, code)
 
 
-def _is_due(event: Event, former: ProofRow | None, *, late: bool) -> bool:
-    """A late fact is looked at where something is missing. A handset's that was reported lost waits to be released."""
-    if former is None:
-        return not (late and event.quarantined)
-    return late and bool(former.missing)
+def _is_due(former: ProofRow | None, *, late: bool) -> bool:
+    """Whether nobody has judged it, or a late fact may be what it lacks."""
+    return former is None or (late and bool(former.missing))
 
 
 def _flag(event: Event, word: str) -> None:
@@ -315,7 +313,7 @@ def _earlier_flags(case: Case, *, mandated: bool) -> tuple[str, ...]:
         return ()
     there = journal.read(item_rules.subject_of(act.earlier.item))
     before = [one for one in item_rules.standing(there) if (one.id, one.type) == (act.earlier.event, HANDED_OVER)]
-    trusted = [one for one in before if one.actor == event.actor and not one.quarantined]
+    trusted = [one for one in before if one.actor == event.actor]
     if mandated and any(
         one.happened_at < event.happened_at and _shows(one, act.receiver, case.addressee) for one in trusted
     ):

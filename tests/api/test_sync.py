@@ -39,7 +39,7 @@ def problems(answer: Any) -> list[str]:
 
 
 def item_events(item: str = ITEM) -> list[Event]:
-    return journal.read(f"item/{item}")
+    return journal.read_with_held(f"item/{item}")
 
 
 def test_a_scan_is_recorded_and_acknowledged(handset: HeldHandset, clock: FakeClock) -> None:
