@@ -229,11 +229,15 @@ GRANTS: Mapping[str, Grants] = {
         reads_stream=True,
     ),
     "readmit": Grants(
-        tables={"journal": (BATCH_GET,), "loss-lines": (QUERY, BATCH_WRITE)},
+        tables={
+            "journal": (BATCH_GET, PUT),
+            "event-ids": (BATCH_GET, PUT),
+            "loss-lines": (QUERY, BATCH_WRITE),
+        },
         queues={**_CONSUMERS, "readmissions": (*RECEIVE, *SEND)},
     ),
     "sweep": Grants(
-        tables={"inbox": (BATCH_GET, BATCH_WRITE), "progress": (GET, PUT)},
+        tables={"inbox": (BATCH_GET, BATCH_WRITE), "journal": (BATCH_GET,), "progress": (GET, PUT)},
         indexes=("journal/by-time",),
         queues=_CONSUMERS,
     ),

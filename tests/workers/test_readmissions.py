@@ -77,7 +77,7 @@ class TestHolding:
         sent = sync(handset, handset.event(), handset.event())
 
         assert held(handset) == sent
-        assert invoke(relay, stream_event(*journal.read(f"item/{ITEM}"))) == []
+        assert invoke(relay, stream_event(*journal.read_with_held(f"item/{ITEM}"))) == []
         assert aws.messages("tracking") == []
 
     def test_of_an_enrolled_one_none_is(self, handset: HeldHandset) -> None:

@@ -97,7 +97,8 @@ def is_relayed(consumer: str, event: Event) -> bool:
     """Whether the relay gives this event to the consumer: it takes such an event, and this one is not quarantined.
 
     A quarantined event came from a handset that was reported lost: it may be true or a thief's. It is kept in the
-    journal, and the world outside hears of it only when the loss case is closed as found or staff release it.
+    journal, and the world outside hears of it only when the handset was found. Then a marker in its subject's history
+    releases it, which no consumer takes: it stands for the event that it names (`journal.released_by`).
     """
     return not event.quarantined and takes(consumer, event)
 

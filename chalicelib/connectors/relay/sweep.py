@@ -1,7 +1,8 @@
 """Walks along the journal by the time at which events were received: the sweeper's, and replays.
 
 The sweeper finds what the relay missed and relays it. A replay gives one consumer everything again, or a new one
-everything from the beginning; consumers tell repeats by the event's id.
+everything from the beginning; consumers tell repeats by the event's id. Both meet what was released where its marker
+stands: that is when it began to count.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ def _begun(name: str, since: datetime, until: datetime) -> ProgressRow:
 def _replay(consumer: str, since: datetime, until: datetime, *, dry_run: bool) -> Replayed:
     found = sent = 0
     for chunk in in_chunks(journal.received(since, until), CHUNK):
-        wanted = [event for event in chunk if is_relayed(consumer, event)]
+        wanted = [event for event in (*chunk, *journal.released_by(chunk)) if is_relayed(consumer, event)]
         found += len(chunk)
         sent += len(wanted) if dry_run else service.send(consumer, wanted)
     return Replayed(since, until, found, sent)
@@ -128,7 +129,7 @@ def _relay_missed(missed: Sequence[Event]) -> None:
     if missed:
         telemetry.logger.warning("events had not been relayed", extra={"event_ids": [event.id for event in missed]})
         telemetry.count("EventsSwept", len(missed))
-        service.relay(missed)
+        service.relay([*missed, *journal.released_by(missed)])
 
 
 def _steps(since: datetime, until: datetime, step: timedelta) -> Iterator[tuple[datetime, datetime]]:
