@@ -9,13 +9,14 @@ import pytest
 
 from chalicelib.attention.tables import AttentionRow
 from chalicelib.connectors.relay.workers import readmit
-from chalicelib.core import journal
+from chalicelib.core import events, journal
 from chalicelib.core.events import Event
 from chalicelib.fleet import records
 from chalicelib.fleet.commands import boxes
 from chalicelib.fleet.event_types import LOSS_FOUND
 from chalicelib.fleet.losses import store
 from chalicelib.fleet.tables import LossLinesRow
+from tests.support import stored
 from tests.support.api import Api
 from tests.support.clock import FakeClock
 from tests.support.commands import a_wipe, fetched, reported, sweep
@@ -114,7 +115,9 @@ def test_asking(api: Api, clock: FakeClock, everywhere: Everywhere) -> None:
 
 
 def test_releasing(api: Api, everywhere: Everywhere) -> None:
-    """Rows go when their events were sent: killed before, they are sent again, which consumers tell."""
+    """Rows go when their events were sent: killed before, they are sent again, which consumers tell. Whatever was sent
+    counts by then, and was released once.
+    """
 
     def arrange() -> tuple[HeldHandset, Event]:
         handset, case = a_lost_handset(api)
@@ -126,4 +129,12 @@ def test_releasing(api: Api, everywhere: Everywhere) -> None:
     def release(given: tuple[HeldHandset, Event]) -> None:
         assert deliver(readmit, [given[1]]) == []
 
-    everywhere(Scenario("loss, released", arrange, release, facts=standing))
+    def facts(given: tuple[HeldHandset, Event]) -> Iterator[str]:
+        yield from standing(given)
+        rows = list(journal.JournalRow.scan(journal.JournalRow.subject.startswith("item/")))
+        yield from (row.type for row in rows)
+        counting = {event.id for subject in {row.subject for row in rows} for event in journal.read(subject)}
+        yield f"{len(counting)} count"
+        assert {event.id for event in map(events.decode, stored.waiting("tracking"))} <= counting
+
+    everywhere(Scenario("loss, released", arrange, release, facts=facts))

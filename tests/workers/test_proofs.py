@@ -10,7 +10,8 @@ import pytest
 
 from chalicelib.attention.tables import AttentionRow
 from chalicelib.core import clock as clocks
-from chalicelib.core import ids, journal
+from chalicelib.core import events, ids, journal
+from chalicelib.core.access import AccessRow, DeviceState
 from chalicelib.core.events import Event
 from chalicelib.judging.workers import judging
 from chalicelib.signatures.schemas import Mention
@@ -152,6 +153,20 @@ class TestKnownPerson:
         clock.advance(days=1)
 
         assert missing(self.known(post, earlier)) == {Mention.EARLIER_PROOF}
+
+    @pytest.mark.parametrize(("released", "flags"), [(False, ("earlier-proof-not-found",)), (True, ())])
+    def test_an_earlier_delivery_that_is_held_shows_nobody_before_it_is_released(
+        self, post: RegisteredPost, clock: FakeClock, *, released: bool, flags: tuple[str, ...]
+    ) -> None:
+        row = post.handset.row
+        row.update(actions=[AccessRow.state.set(DeviceState.QUARANTINED)])
+        earlier = post.handed_over(post.item())
+        row.update(actions=[AccessRow.state.set(DeviceState.ENROLLED)])
+        clock.advance(days=30)
+        if released:
+            recorded(events.release(earlier, actor="staff/S1"))
+
+        assert judged(self.known(post, earlier)).flags == flags
 
     def test_an_earlier_delivery_that_did_not_happen(self, post: RegisteredPost, clock: FakeClock) -> None:
         earlier = post.hand_over(post.item())

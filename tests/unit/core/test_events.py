@@ -113,6 +113,26 @@ class TestMaking:
         assert an_item_event(correctedtime=corrected).happened_at == corrected
 
 
+class TestReleasing:
+    def test_what_no_marker_names_does_not_count(self) -> None:
+        plain, held, other = an_item_event(), an_item_event(quarantined=True), an_item_event(quarantined=True)
+        marker = events.release(held, actor="staff/S1")
+        freed = events.freed(held)
+
+        assert events.counting([plain, held, other]) == [plain]
+        for history in ([plain, held, other, marker], [marker, plain, held, other]):
+            assert events.settled(history) == [plain, freed, other]
+            assert events.counting(history) == [plain, freed]
+
+    def test_its_marker_is_the_same_however_often_it_is_made(self, clock: FakeClock) -> None:
+        held = an_item_event(quarantined=True)
+        first = events.release(held, actor="staff/S1")
+        clock.advance(days=1)
+
+        assert first.id == events.release(held, actor="staff/S2").id != held.id
+        assert (first.subject, first.quarantined) == (held.subject, False)
+
+
 class TestFingerprint:
     @given(CONTENTS)
     def test_the_order_of_members_does_not_matter(self, content: dict[str, Any]) -> None:

@@ -87,7 +87,7 @@ def test_an_index_is_granted_by_its_name_and_to_be_queried(function: str) -> Non
     ("function", "tables"),
     [
         ("erase", {"keyring": {"DeleteItem"}, "keyring/index/by-destruction": {"Query"}}),
-        ("sweep", {"journal/index/by-time": {"Query"}}),
+        ("sweep", {"journal": {"BatchGetItem"}, "journal/index/by-time": {"Query"}}),
         ("alert_sweep", {"journal": {"PutItem"}}),
         ("alert_pages", {"journal": {"PutItem"}}),
         ("despatch", {"journal": {"PutItem"}, "event-ids": {"PutItem"}}),
