@@ -68,6 +68,7 @@ class Attacker:
             "requested_at": now,
             "requested_by": f"staff/{ADA}",
             "targets": (TextTarget(device=self.device, generation=self.generation),),
+            "witnessed": False,
         }
         return raw(passkeys.encoded(WarrantText(**(told | changes))))
 
@@ -288,6 +289,13 @@ class TestAnInsiderAlone:
             assert approved(a_warrant(admin, handset), *approvers).body["state"] == "approved"
         fourth = guards.asks_for(admin, handsets[3])
         assert (fourth.status, fourth.problem, fourth.body["bucket"]) == (429, "blast-limit-reached", "wipes/depot")
+
+    def test_nor_do_two_who_approve_all_at_once(self, api: Api, approvers: list[Person], clock: FakeClock) -> None:
+        admin = api.as_staff("fleet-admin", sub="insider")
+        handsets = [guards.a_lost_handset(api) for _ in range(6)]
+        asked = [a_warrant(admin, handset) for handset in handsets[:4]]
+        answers = [approved(one, *approvers) for one in asked]
+        assert [answer.problem for answer in answers] == ["", "", "", "blast-limit-reached"]
         clock.advance(hours=2)
         admin = api.as_staff("fleet-admin", sub="insider")
         assert guards.asks_for(admin, handsets[4]).problem == "breaker-open"

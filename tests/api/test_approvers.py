@@ -11,7 +11,10 @@ import cbor2
 import pytest
 
 from chalicelib.core import journal
+from chalicelib.fleet.guards import passkeys
+from chalicelib.fleet.guards.approvers import IN_FORCE
 from chalicelib.fleet.guards.schemas import GuardRefused
+from chalicelib.fleet.tables import CommandsRow
 from demo.passkey import Passkey
 from handset.signing import base64url
 from tests.support.api import Answered, Api
@@ -260,12 +263,53 @@ class TestFollowing:
         ada, bob = approvers(post)
         former, ada.passkey = ada.passkey, Passkey.new(RP_ID, ORIGIN)
         assert ada.registers().status == 201
-        proposed = propose([ada, bob])
+        proposed = propose([ada, bob], new=[ada])
         assert ada.approves("/v1/approver-sets/2", proposed["text"]).problem == "not-an-approver"
         new, ada.passkey = ada.passkey, former
         assert ada.approves("/v1/approver-sets/2", proposed["text"]).status == 200
         assert bob.approves("/v1/approver-sets/2", proposed["text"]).body["in_force"] is True
         assert read_text(proposed)["approvers"][0]["public_key"] == new.public_jwk
+
+    def test_who_registers_anew_keeps_the_passkey_of_the_present_set_unless_that_is_asked_for(self, post: Api) -> None:
+        """Whoever has stolen an approver's token gets no passkey of their own into the next set unseen."""
+        ada, bob = approvers(post)
+        [eve] = people(post, EVE)
+        thief = Person(post, ADA)
+        assert thief.registers().status == 201
+        kept, changed = propose([ada, bob, eve]), propose([ada, bob, eve], new=[ada])
+        own, stolen, eves = (base64url(one.passkey.credential) for one in (ada, thief, eve))
+        told = [{one["id"]: (one["credential"], one["is_new"]) for one in each["people"]} for each in (kept, changed)]
+        bobs = (base64url(bob.passkey.credential), False)
+        assert told[0] == {ada.actor: (own, False), bob.actor: bobs, eve.actor: (eves, True)}
+        assert told[1] == {ada.actor: (stolen, True), bob.actor: bobs, eve.actor: (eves, True)}
+        assert {one["id"]: one["credential"] for one in read_text(kept)["approvers"]}[ada.actor] == own
+
+    def test_a_passkey_that_a_set_had_is_no_candidate_any_more(self, post: Api) -> None:
+        ada, bob = approvers(post)
+        [eve] = people(post, EVE)
+        follow([ada, bob], [bob, eve])
+        assert ada.calls.get("/v1/approvers").body["candidates"] == []
+        named = {"approvers": [ada.actor, bob.actor], "new_passkeys": [bob.actor]}
+        officer = post.as_staff("security-officer")
+        assert officer.post("/v1/approver-sets", named).problem == "not-registered"
+        assert officer.post("/v1/approver-sets", named | {"new_passkeys": []}).body["approver"] == ada.actor
+        assert ada.registers().status == 201
+        assert propose([ada, bob])["approvers"] == [ada.actor, bob.actor]
+
+    def test_only_an_approver_to_be_gets_a_new_passkey(self, post: Api) -> None:
+        ada, bob = approvers(post)
+        named = {"approvers": [ada.actor, bob.actor], "new_passkeys": ["staff/eve"]}
+        assert post.as_staff("security-officer").post("/v1/approver-sets", named).problem == "request-invalid"
+
+    def test_without_the_set_in_force_nobody_founds_another_one(self, post: Api) -> None:
+        approvers(post)
+        CommandsRow(IN_FORCE).delete()
+        eve, zoe = people(post, EVE, "zoe")
+        named = {"approvers": [eve.actor, zoe.actor]}
+        answer = post.as_staff("security-officer", sub="mallory").post("/v1/approver-sets", named)
+        assert (answer.status, answer.problem) == (409, "set-over")
+        assert versions(post) == [1], "it stands as it did"
+        assert refused("mallory") == ["set-over"]
 
     def test_two_second_approvals_at_once_are_two(self, post: Api) -> None:
         ada, bob = approvers(post)
@@ -306,6 +350,9 @@ def test_what_it_costs(post: Api, aws: Cloud) -> None:
     with aws.counting() as calls:
         assert ada.approves("/v1/approver-sets/2", proposed["text"]).status == 200
     assert dict(calls) == {"GetItem": 2, "TransactWriteItems": 1}
+    with aws.counting() as calls:
+        assert bob.approves("/v1/approver-sets/2", proposed["text"]).body["in_force"]
+    assert dict(calls) == {"GetItem": 2, "BatchGetItem": 1, "TransactWriteItems": 1}
     handset = NewHandset(post).enrolled()
     with aws.counting() as calls:
         handset.calls().get("/v1/approver-sets", after="0")
@@ -320,6 +367,51 @@ def test_refusals_are_journalled(post: Api) -> None:
     [refused] = [event for event in journal.read(f"guard/{eve.actor}") if event.type == "facteo.guard.refused"]
     assert (refused.actor, refused.place) == (eve.actor, "")
     assert refused.body(GuardRefused).problem == "not-an-approver"
+
+
+def test_so_is_what_is_registered_and_proposed_in_vain_and_no_text_of_others_with_it(post: Api) -> None:
+    mallory = Person(post, "mallory", Passkey.new("evil.test", "https://evil.test"))
+    assert mallory.registers().problem == "passkey-invalid"
+    officer = post.as_staff("security-officer", sub="mallory")
+    assert officer.post("/v1/approver-sets", {"approvers": ["staff/a", "staff/b"]}).problem == "not-registered"
+    assert sorted(refused("mallory")) == ["not-registered", "passkey-invalid"]
+    details = [event.body(GuardRefused).detail for event in journal.read("guard/staff/mallory")]
+    assert passkeys.NO_PASSKEY in details
+    assert not any("evil" in detail for detail in details)
+
+
+@pytest.mark.parametrize(("length", "status"), [(256, 201), (257, 400), (1000, 400)])
+def test_how_long_the_id_of_a_passkey_may_be(post: Api, length: int, status: int) -> None:
+    ada = Person(post, ADA)
+    ada.passkey.credential = bytes(range(256)) * 4
+    ada.passkey.credential = ada.passkey.credential[:length]
+    assert ada.registers().status == status
+
+
+def test_an_id_that_is_longer_than_it_says_is_refused(post: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    ada = Person(post, ADA)
+    ada.passkey.credential = bytes(257)
+    made = Passkey.register
+
+    def renamed(passkey: Passkey, challenge: bytes) -> dict[str, Any]:
+        return made(passkey, challenge) | {"id": "AAAA", "rawId": "AAAA"}
+
+    monkeypatch.setattr(Passkey, "register", renamed)
+    assert ada.registers().problem == "passkey-invalid"
+
+
+def test_people_whose_names_handsets_would_not_read_are_no_approvers(post: Api) -> None:
+    odd, _ = people(post, "a\u200bda", BOB)
+    named = {"approvers": [odd.actor, "staff/bob"]}
+    assert post.as_staff("security-officer").post("/v1/approver-sets", named).problem == "request-invalid"
+    long = people(post, *("\U00020000" * 190 + chr(97 + number) for number in range(20)))
+    named = {"approvers": [one.actor for one in long]}
+    assert post.as_staff("security-officer").post("/v1/approver-sets", named).problem == "request-invalid"
+
+
+def refused(name: str) -> list[str]:
+    found = [event for event in journal.read(f"guard/staff/{name}") if event.type == "facteo.guard.refused"]
+    return [event.body(GuardRefused).problem for event in found]
 
 
 def enrolment(newcomer: NewHandset) -> dict[str, Any]:

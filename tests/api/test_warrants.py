@@ -15,7 +15,7 @@ from chalicelib.core.transaction import transaction
 from chalicelib.fleet import records
 from chalicelib.fleet.commands import boxes
 from chalicelib.fleet.commands.kinds import KINDS
-from chalicelib.fleet.guards import choke, warrants
+from chalicelib.fleet.guards import choke, passkeys, warrants
 from chalicelib.fleet.guards.schemas import GuardRefused
 from chalicelib.fleet.guards.warrant_schemas import Warrant, WarrantChanged
 from chalicelib.fleet.tables import CommandsRow
@@ -46,9 +46,11 @@ from tests.support.guards import (
     follow,
     path_of,
     people,
+    propose,
     raw,
     read_text,
     signed_report,
+    with_client,
 )
 from tests.support.races import overtaken
 
@@ -94,7 +96,8 @@ def refusals(subject: str) -> list[tuple[str, str]]:
 
 
 def told_of(warrant: dict[str, Any]) -> set[str]:
-    return {event.type.removeprefix("facteo.warrant.") for event in journal.read(f"warrant/{warrant['id']}")}
+    types = [event.type for event in journal.read(f"warrant/{warrant['id']}")]
+    return {one.removeprefix("facteo.warrant.") for one in types if one.startswith("facteo.warrant.")}
 
 
 class TestRequest:
@@ -102,7 +105,7 @@ class TestRequest:
         warrant = a_warrant(judges[0].calls, lost)
         text = {
             "approvers_version": 1,
-            "expires_at": "2027-11-23T07:00:00Z",
+            "expires_at": "2027-02-21T07:00:00Z",
             "id": warrant["id"],
             "kind": "container-wipe",
             "parameters": {},
@@ -111,11 +114,21 @@ class TestRequest:
             "requested_by": "staff/ada",
             "targets": [{"device": lost.device, "generation": 1}],
             "type": "facteo.warrant",
+            "witnessed": False,
         }
         assert raw(warrant["text"]) == json.dumps(text, sort_keys=True, separators=(",", ":")).encode()
         assert (warrant["state"], warrant["missing"], warrant["approved_by"]) == ("awaiting-approval", 2, [])
         assert [one["id"] for one in warrant["credentials"]] == [base64url(one.passkey.credential) for one in judges]
         assert lost.row.state == "quarantined", "nothing happens before two have approved"
+
+    def test_that_it_does_not_cool_off_is_in_what_is_approved(
+        self, post: Api, judges: list[Person], lost: HeldHandset
+    ) -> None:
+        warrant = a_warrant(judges[0].calls, lost, witnessed=True)
+        assert read_text(warrant)["witnessed"] is True
+        unseen = a_warrant(judges[0].calls, lost)
+        _rewrite(f"warrant/{unseen['id']}", witnessed=True)
+        assert approved(unseen, *judges).body["cooling_until"] == "2026-11-23T07:10:00Z", "the words count"
 
     def test_approvers_are_told_at_once(self, post: Api, judges: list[Person], lost: HeldHandset) -> None:
         warrant = a_warrant(judges[0].calls, lost)
@@ -351,6 +364,30 @@ class TestApproval:
         assert [(answer.status, answer.problem) for answer in answers] == [(200, ""), (409, "warrant-over")]
         assert len(boxes.load(lost.device).box.open) == 1
 
+    def test_an_approval_counts_only_while_its_set_is_in_force(
+        self, post: Api, judges: list[Person], lost: HeldHandset
+    ) -> None:
+        ada, bob = judges
+        [eve] = people(post, EVE)
+        warrant, proposed = a_warrant(ada.calls, lost), propose([ada, eve])
+        ada.approves(path_of(warrant), warrant["text"])
+        ada.approves("/v1/approver-sets/2", proposed["text"])
+        with overtaken(by=lambda: bob.approves("/v1/approver-sets/2", proposed["text"])):
+            answer = bob.approves(path_of(warrant), warrant["text"])
+        assert (answer.problem, lost.row.state) == ("warrant-over", "quarantined")
+
+    @pytest.mark.parametrize("told", [True, 1, "false", None])
+    def test_a_passkey_that_was_used_within_another_site_s_page_confirms_nothing(
+        self, post: Api, judges: list[Person], lost: HeldHandset, told: Any
+    ) -> None:
+        warrant = a_warrant(judges[0].calls, lost)
+        client = json.loads(raw(judges[0].approval(warrant["text"])["client_data"])) | {"crossOrigin": told}
+        given = with_client(judges[0], warrant["text"], json.dumps(client).encode())
+        answer = judges[0].calls.post(f"{path_of(warrant)}/approvals", {"approval": given})
+        assert answer.problem == "approval-invalid"
+        [event] = [one for one in journal.read(f"warrant/{warrant['id']}") if one.type == "facteo.guard.refused"]
+        assert event.body(GuardRefused).detail in {passkeys.CROSS_ORIGIN, passkeys.NOT_SIGNED}
+
     def test_two_first_approvals_at_once_are_two(self, post: Api, judges: list[Person], lost: HeldHandset) -> None:
         ada, bob = judges
         warrant = a_warrant(ada.calls, lost)
@@ -427,7 +464,7 @@ class TestTargets:
         assert answer.body["state"] == "approved"
         assert {handset.row.state for handset in handsets} == {"wiping"}
         assert dict(calls) == {"GetItem": 3, "BatchGetItem": 2, "TransactWriteItems": 1}
-        assert len(sent[0]["TransactItems"]) == 96
+        assert len(sent[0]["TransactItems"]) == 97
 
 
 class TestCoolingOff:
@@ -495,6 +532,41 @@ class TestCoolingOff:
                 assert caller.post(f"{path_of(warrant)}/{what}", {"reason": "It was found."}).status == 403
         assert judges[0].calls.get(path_of(warrant)).body["state"] == "awaiting-approval"
 
+    def test_somebody_of_one_depot_calls_off_what_is_there_and_no_more(self, post: Api, judges: list[Person]) -> None:
+        handsets = [a_lost_handset(post), a_lost_handset(post, THEIRS)]
+        warrant = a_warrant(judges[0].calls, *handsets)
+        path, why = f"{path_of(warrant)}/cancellation", {"reason": "It was found."}
+        here, there = (post.as_staff("dispatcher", scope=f"depot/{depot}", sub=depot) for depot in (HERE, THERE))
+        assert here.post(path, why).problem == "access-denied", "what waits is called off by who has all of its depots"
+        approved(warrant, *judges)
+        answers = [here.post(path, why) for _ in range(2)]
+        assert answers[0].body == answers[1].body
+        assert (answers[0].status, answers[0].body["state"]) == (200, "approved")
+        assert [one["called_off"] for one in answers[0].body["targets"]] == [True, False]
+        assert [handset.row.state for handset in handsets] == ["quarantined", "wiping"]
+        said = [event.type for event in journal.read(f"warrant/{warrant['id']}")]
+        assert said.count("facteo.warrant.cancelled-in-part") == 1
+        assert len(judges[0].calls.get("/v1/warrants").body["warrants"]) == 1, "the other one cools off still"
+
+        post.clock.advance(minutes=10)
+        assert kinds_of(handsets[1]) == ["container-wipe"], "the other one goes on"
+        assert there.post(path, why).body["state"] == "cancelled", "nothing is left that could go"
+        assert [handset.row.state for handset in handsets] == ["quarantined"] * 2
+
+    def test_once_the_others_have_signed_what_is_called_off_is_all_that_was_left(
+        self, post: Api, judges: list[Person]
+    ) -> None:
+        handsets = [a_lost_handset(post), a_lost_handset(post, THEIRS)]
+        warrant = a_warrant(judges[0].calls, *handsets, witnessed=True)
+        approved(warrant, *judges)
+        _accept(handsets[1], orders(handsets[1]))
+        path, why = f"{path_of(warrant)}/cancellation", {"reason": "It was found."}
+        there = post.as_staff("dispatcher", scope=f"depot/{THERE}", sub=EVE)
+        assert there.post(path, why).problem == "warrant-over"
+        here = post.as_staff("dispatcher", scope=f"depot/{HERE}", sub=EVE)
+        assert here.post(path, why).body["state"] == "cancelled"
+        assert handsets[1].row.state == "wiping"
+
     def test_what_was_signed_for_goes_on(self, post: Api, judges: list[Person]) -> None:
         handsets = [a_lost_handset(post), a_lost_handset(post)]
         warrant = a_warrant(judges[0].calls, *handsets, witnessed=True)
@@ -543,6 +615,32 @@ class TestCoolingOff:
         assert command.state == "queued"
 
 
+class TestRefusals:
+    def test_what_is_refused_is_journalled_whatever_the_reason(
+        self, post: Api, judges: list[Person], lost: HeldHandset
+    ) -> None:
+        admin = post.as_staff("fleet-admin", sub="mallory")
+        warrant = a_warrant(judges[0].calls, lost, witnessed=True)
+        approved(warrant, *judges)
+        _accept(lost, orders(lost))
+        assert admin.post(f"{path_of(warrant)}/cancellation", {"reason": "Not now."}).problem == "warrant-over"
+        assert refusals(f"warrant/{warrant['id']}") == [("warrant-over", "staff/mallory")]
+
+        [command] = boxes.load(lost.device).box.open
+        assert admin.post(f"/v1/commands/{command.id}/cancellation").problem == "command-over"
+        other = post.as_staff("dispatcher", scope=f"depot/{THERE}", sub="mallory")
+        assert other.post(f"/v1/commands/{command.id}/cancellation").problem == "access-denied"
+        retired = a_lost_handset(post)
+        retire(post, retired.device)
+        assert asks_for(admin, retired).problem == "device-blocked"
+        found = {problem for problem, _ in refusals("guard/staff/mallory")}
+        assert found == {"command-over", "access-denied", "device-blocked"}
+
+    def test_so_is_what_finds_no_approvers(self, post: Api, lost: HeldHandset) -> None:
+        assert asks_for(post.as_staff("fleet-admin", sub="mallory"), lost).problem == "no-approvers"
+        assert refusals("guard/staff/mallory") == [("no-approvers", "staff/mallory")]
+
+
 class TestRejection:
     def test_an_approver_rejects_it_for_all(self, post: Api, judges: list[Person], lost: HeldHandset) -> None:
         ada, bob = judges
@@ -583,7 +681,7 @@ class TestEscrow:
     def test_not_after_it_has_run_out(self, post: Api, judges: list[Person], lost: HeldHandset) -> None:
         approved(a_warrant(judges[0].calls, lost), *judges)
         [command] = boxes.load(lost.device).box.open
-        post.clock.advance(days=365)
+        post.clock.advance(days=90)
         assert warrants.authority_of(command) is None
 
 

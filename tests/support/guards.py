@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import msgspec
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from chalicelib.core import clock, ids, signing
 from chalicelib.core.transaction import transaction
@@ -87,13 +90,10 @@ def judges(api: Api) -> list[Person]:
     return _judges[api]
 
 
-def propose(named: list[Person]) -> dict[str, Any]:
-    """The next set of approvers, proposed by a security officer."""
-    answer = (
-        named[0]
-        .api.as_staff("security-officer")
-        .post("/v1/approver-sets", {"approvers": [person.actor for person in named]})
-    )
+def propose(named: list[Person], *, new: Sequence[Person] = ()) -> dict[str, Any]:
+    """The next set of approvers, proposed by a security officer; those who are `new` get another passkey."""
+    wanted = {"approvers": [person.actor for person in named], "new_passkeys": [person.actor for person in new]}
+    answer = named[0].api.as_staff("security-officer").post("/v1/approver-sets", wanted)
     assert answer.status == 201, answer.text
     told: dict[str, Any] = answer.body
     return told
@@ -152,6 +152,45 @@ def path_of(warrant: dict[str, Any]) -> str:
 def approved(warrant: dict[str, Any], *approving: Person) -> Answered:
     """The answer to the last approval."""
     return [person.approves(path_of(warrant), warrant["text"]) for person in approving][-1]
+
+
+def with_client(person: Person, text: str, client: bytes) -> dict[str, str]:
+    """An approval of a text whose client data are these, signed by the person's passkey."""
+    good = person.approval(text)
+    signed = raw(good["authenticator_data"]) + hashlib.sha256(client).digest()
+    signature = person.passkey.private.sign(signed, ec.ECDSA(hashes.SHA256()))
+    return good | {"client_data": base64url(client), "signature": base64url(signature)}
+
+
+def spoilt_spellings(person: Person, text: str) -> dict[str, dict[str, str]]:
+    """Rightly signed approvals that a library may take and a handset does not: what is spoilt → the approval."""
+    good = person.approval(text)
+    client = raw(good["client_data"])
+    challenge = json.loads(client)["challenge"].encode()
+    padding = b'{"padding":"' + b"x" * 2048 + b'",'
+    clients = {
+        "a member twice": client.replace(b"{", b'{"type":"webauthn.create",', 1),
+        "no JSON": client.replace(b"{", b'{"more":NaN,', 1),
+        "UTF-16": client.decode().encode("utf-16"),
+        "challenge padded": client.replace(challenge, challenge + b"="),
+        "too long": client.replace(b"{", padding, 1),
+        "bits": client.replace(challenge, challenge[:-1] + bytes([challenge[-1] + 1])),
+    }
+    members = {
+        f"{member} {name}": good | {member: change(good[member])}
+        for member in ("authenticator_data", "client_data", "signature")
+        for name, change in _NOISE.items()
+    }
+    return members | {name: with_client(person, text, told) for name, told in clients.items()}
+
+
+_NOISE: dict[str, Callable[[str], str]] = {
+    "padded": lambda text: text + "=",
+    "padded twice": lambda text: text + "==",
+    "a line feed": lambda text: text + "\n",
+    "a blank within": lambda text: text[:4] + " " + text[4:],
+    "a star within": lambda text: text[:4] + "*" + text[4:],
+}
 
 
 def raw(text: str) -> bytes:

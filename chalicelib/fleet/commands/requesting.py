@@ -146,7 +146,8 @@ def cancel(command: str, *, by: StaffMember, correlation_id: str) -> CommandTold
 
     Raises NotFound, AccessDenied, CommandOver.
     """
-    return retried(lambda: _cancel(command, by, correlation_id))
+    with refusals.told(by=by.actor, correlation_id=correlation_id):
+        return retried(lambda: _cancel(command, by, correlation_id))
 
 
 def told(command: Command) -> CommandTold:

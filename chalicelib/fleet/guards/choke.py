@@ -33,12 +33,13 @@ class Target(NamedTuple):
 
 
 class Authority(NamedTuple):
-    """That two people approved a warrant, that the buckets had room, and for which enrolments."""
+    """That two people approved a warrant, that the buckets had room, for which enrolments, and whether at once."""
 
     warrant: str
     kind: Kind
     approved: Approved
     targets: frozenset[Target]
+    witnessed: bool = False
 
 
 def require(kind: Kind, target: Target, authority: Authority | None) -> None:
@@ -74,7 +75,7 @@ def proven(approved: Approved, judges: ApproverSet) -> Authority:
     if not of_this_set or text.expires_at <= clock.now() or not passkeys.is_approved(approved, judges):
         raise ApprovalsRequired("Two approvers must confirm the warrant with their passkeys.")
     targets = frozenset(Target(target.device, target.generation) for target in text.targets)
-    return Authority(text.id, text.kind, approved, targets)
+    return Authority(text.id, text.kind, approved, targets, text.witnessed)
 
 
 def escrow_of(device: str) -> str:

@@ -18,6 +18,7 @@ from chalicelib.core import settings, signing
 from chalicelib.core.errors import Problem, RequestInvalid
 from chalicelib.core.public_keys import PublicKey
 from chalicelib.core.settings import Settings
+from chalicelib.fleet.guards import spelling
 from chalicelib.fleet.guards.schemas import (
     AllowedCredential,
     Approval,
@@ -36,8 +37,16 @@ from chalicelib.fleet.guards.schemas import (
 NEEDED: Final = 2
 """So many people approve something."""
 
+NO_PASSKEY: Final = "Register it again: that is no passkey for the challenge that you were given last."
+LONG_ID: Final = f"Use another authenticator: handsets take an id of {spelling.MOST_CREDENTIAL_BYTES} bytes at most."
+NOT_SIGNED: Final = "Confirm the text with your passkey: that is no signature over it."
+MISSPELLED: Final = "Confirm the text with your passkey: handsets would not read that approval."
+CROSS_ORIGIN: Final = "Confirm the text in our own page, and not in one that another site shows."
+"""Why something is refused: sentences of ours, for they are journalled."""
+
 ES256: Final = -7
 _P256: Final = 1
+_COORDINATE_BYTES: Final = 32
 _CHALLENGE_BYTES: Final = 32
 _TIMEOUT_MS: Final = 60_000
 
@@ -95,7 +104,9 @@ def registered(made: Registration, *, challenge: str, actor: str) -> Approver:
         )
         key = _public_key(decode_credential_public_key(verified.credential_public_key))
     except Exception as error:  # the library raises many kinds for what browsers may send
-        raise PasskeyInvalid(f"Register it again: {error}.") from error
+        raise PasskeyInvalid(NO_PASSKEY) from error
+    if len(verified.credential_id) > spelling.MOST_CREDENTIAL_BYTES:
+        raise PasskeyInvalid(LONG_ID)
     return Approver(credential=signing.base64url(verified.credential_id), id=actor, public_key=key)
 
 
@@ -112,10 +123,13 @@ def approval_of(given: GiveApproval, actor: str) -> Approval:
 
 
 def require_approval(text: str, approval: Approval, judges: ApproverSet) -> None:
-    """Raise NotAnApprover or ApprovalInvalid unless this is what one of a set signed over a text (base64url)."""
+    """Raise NotAnApprover or ApprovalInvalid unless this is what one of a set signed over a text (base64url), spelled
+    as handsets read it.
+    """
     import webauthn  # noqa: PLC0415 - 200 ms that few requests need
 
     approver = _among(judges, approval)
+    _check_spelling(text, approval)
     try:
         webauthn.verify_authentication_response(
             credential=_as_json(approval.credential, approval),
@@ -127,7 +141,7 @@ def require_approval(text: str, approval: Approval, judges: ApproverSet) -> None
             require_user_verification=True,
         )
     except Exception as error:  # as above
-        raise ApprovalInvalid(f"Confirm the text with your passkey: {error}.") from error
+        raise ApprovalInvalid(NOT_SIGNED) from error
 
 
 def is_approved(approved: Approved, judges: ApproverSet) -> bool:
@@ -160,6 +174,24 @@ def digest_of(text: str) -> str:
 def bytes_of(base64url: str) -> bytes:
     """The bytes of base64url without padding."""
     return base64.urlsafe_b64decode(base64url + "=" * (-len(base64url) % 4))
+
+
+def _check_spelling(text: str, approval: Approval) -> None:
+    """Raise ApprovalInvalid for what handsets would read otherwise than the library, or not at all; and for a passkey
+    that was used in a page within another site's.
+    """
+    try:
+        spelling.raw(text, spelling.MOST_TEXT_BYTES)
+        spelling.raw(approval.credential, spelling.MOST_CREDENTIAL_BYTES)
+        spelling.raw(approval.authenticator_data, spelling.MOST_PART_BYTES)
+        spelling.raw(approval.signature, spelling.MOST_PART_BYTES)
+        client = spelling.json_object(spelling.raw(approval.client_data, spelling.MOST_PART_BYTES))
+    except ValueError as error:
+        raise ApprovalInvalid(MISSPELLED) from error
+    if client.get("challenge") != challenge_of(text):
+        raise ApprovalInvalid(NOT_SIGNED)
+    if client.get("crossOrigin", False) is not False:
+        raise ApprovalInvalid(CROSS_ORIGIN)
 
 
 def _of_assertion(assertion: Assertion, actor: str) -> Approval:
@@ -197,6 +229,8 @@ def _as_json(credential: str, told: Any) -> dict[str, Any]:
 def _public_key(decoded: Any) -> PublicKey:
     if decoded.crv != _P256:
         raise ValueError("the key is not on the curve P-256")
+    if {len(decoded.x), len(decoded.y)} != {_COORDINATE_BYTES}:
+        raise ValueError("a coordinate has 32 bytes")
     key = PublicKey(crv="P-256", kty="EC", x=signing.base64url(decoded.x), y=signing.base64url(decoded.y))
     key.opened()
     return key

@@ -15,11 +15,11 @@ from chalicelib.core.errors import ChangedMeanwhile, DeviceBlocked, NotFound
 from chalicelib.core.schemas import Page
 from chalicelib.fleet.commands.rules import NotApplicable, TooManyCommands
 from chalicelib.fleet.guards import approvers, closing, warrants
-from chalicelib.fleet.guards.approvers import NotRegistered, SetOver
 from chalicelib.fleet.guards.breaker import BreakerOpen
 from chalicelib.fleet.guards.buckets import BlastLimitReached, BucketSettings
 from chalicelib.fleet.guards.choke import ApprovalsRequired
 from chalicelib.fleet.guards.passkeys import ApprovalInvalid, NotAnApprover, PasskeyInvalid, PasskeySettings
+from chalicelib.fleet.guards.problems import NoApprovers, NotRegistered, SetOver, WarrantOver
 from chalicelib.fleet.guards.schemas import (
     ApproversTold,
     BreakerTold,
@@ -34,7 +34,6 @@ from chalicelib.fleet.guards.schemas import (
     SetTold,
 )
 from chalicelib.fleet.guards.warrant_schemas import EndWarrant, RequestWarrant, WarrantId, Warrants, WarrantTold
-from chalicelib.fleet.guards.warrants import NoApprovers, WarrantOver
 
 routes = Blueprint(__name__)
 
@@ -84,13 +83,15 @@ def read_approvers(who: StaffMember) -> ApproversTold:
     routes,
     "POST /v1/approver-sets",
     allow=SECURITY,
-    problems=[NotRegistered, ChangedMeanwhile],
+    problems=[NotRegistered, SetOver, ChangedMeanwhile],
     status=201,
     settings=PasskeySettings,
 )
 def propose_set(request: ProposeSet, who: StaffMember, call: Call) -> SetTold:
-    """Propose who is to be an approver: all of them. Two of those who are now have to approve."""
-    return approvers.propose(request.approvers, by=who, correlation_id=call.correlation_id)
+    """Propose who is to be an approver: all of them, and whose passkey is to change. Two of those who are now have to
+    approve.
+    """
+    return approvers.propose(request, by=who, correlation_id=call.correlation_id)
 
 
 @endpoint(

@@ -11,7 +11,10 @@ from msgspec import Meta
 from chalicelib.core.public_keys import PublicKey
 from chalicelib.core.schemas import END, Schema
 
-Credential = Annotated[str, Meta(min_length=1, max_length=1400)]
+Credential = Annotated[str, Meta(min_length=1, max_length=342)]
+"""At most 256 bytes."""
+ClientData = Annotated[str, Meta(max_length=2731)]
+"""At most 2,048 bytes."""
 Actor = Annotated[str, Meta(max_length=200, pattern=rf"^staff/\S+{END}")]
 Why = Annotated[str, Meta(min_length=3, max_length=200)]
 
@@ -22,9 +25,9 @@ class Approval(Schema, frozen=True):
     """That an approver confirmed a text with a passkey (WebAuthn assertion; binary members in base64url)."""
 
     approver: Annotated[str, Meta(max_length=200)]
-    credential: Annotated[str, Meta(max_length=1400)]
+    credential: Annotated[str, Meta(max_length=342)]
     authenticator_data: Annotated[str, Meta(max_length=1400)]
-    client_data: Annotated[str, Meta(max_length=2800)]
+    client_data: ClientData
     signature: Annotated[str, Meta(max_length=200)]
 
 
@@ -59,14 +62,14 @@ class ApproverSet(Schema, frozen=True):
 class Attested(msgspec.Struct, frozen=True, kw_only=True):
     """What a browser says of a new passkey (WebAuthn level 2, section 5.2.1): what we need of it, in base64url."""
 
-    client_data: Annotated[str, Meta(max_length=2800)] = msgspec.field(name="clientDataJSON")
+    client_data: ClientData = msgspec.field(name="clientDataJSON")
     attestation_object: Annotated[str, Meta(max_length=20_000)] = msgspec.field(name="attestationObject")
 
 
 class Asserted(msgspec.Struct, frozen=True, kw_only=True):
     """What a browser says of a passkey that was used (section 5.2.2): what we need of it, in base64url."""
 
-    client_data: Annotated[str, Meta(max_length=2800)] = msgspec.field(name="clientDataJSON")
+    client_data: ClientData = msgspec.field(name="clientDataJSON")
     authenticator_data: Annotated[str, Meta(max_length=1400)] = msgspec.field(name="authenticatorData")
     signature: Annotated[str, Meta(max_length=200)]
 
@@ -140,10 +143,11 @@ class RegisterPasskey(Schema, frozen=True):
 
 
 class Candidate(Schema, frozen=True):
-    """A passkey that a member of staff registered, and that no set names yet."""
+    """A passkey that a member of staff registered. `used`: a set that came in force has named it, no other one will."""
 
     approver: Approver
     registered_at: datetime
+    used: bool = False
 
 
 class PasskeyTold(Schema, frozen=True):
@@ -162,9 +166,12 @@ class Challenge(Schema, frozen=True):
 
 
 class ProposeSet(Schema, frozen=True):
-    """Who is to be an approver: all of them, those who are already too."""
+    """Who is to be an approver: all of them, those who are already too. These keep the passkey that they approve with,
+    unless `new_passkeys` names them: then it is the one that they registered since.
+    """
 
     approvers: Annotated[tuple[Actor, ...], Meta(min_length=FEWEST_APPROVERS, max_length=MOST_APPROVERS)]
+    new_passkeys: Annotated[tuple[Actor, ...], Meta(max_length=MOST_APPROVERS)] = ()
 
 
 class GiveApproval(Schema, frozen=True):
@@ -183,14 +190,23 @@ class KeptSet(Schema, frozen=True):
     in_force: bool = False
 
 
+class PersonTold(Schema, frozen=True):
+    """An approver of a set. `is_new`: the set in force does not know that person with that passkey."""
+
+    id: str
+    credential: str
+    is_new: bool
+
+
 class SetTold(Schema, frozen=True):
     """A set of approvers as staff see it: the text to be approved, its SHA-256 (`challenge`, base64url), by whose
-    passkeys (`credentials`), and how many approvals are missing.
+    passkeys (`credentials`), and how many approvals are missing. `people` are its `approvers`, each with their passkey.
     """
 
     version: int
     in_force: bool
     approvers: tuple[str, ...]
+    people: tuple[PersonTold, ...]
     proposed_by: str
     text: str
     challenge: str

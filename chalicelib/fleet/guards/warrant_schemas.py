@@ -48,6 +48,7 @@ class WarrantText(Schema, frozen=True):
     requested_at: datetime
     requested_by: str
     targets: tuple[TextTarget, ...]
+    witnessed: bool
     type: Literal["facteo.warrant"] = "facteo.warrant"
 
 
@@ -145,8 +146,8 @@ class WarrantRequested(Schema, frozen=True):
 
 
 class WarrantChanged(Schema, frozen=True):
-    """`facteo.warrant.confirmed` (by one), `.approved`, `.rejected`, `.cancelled`, `.expired`. `why` is what whoever
-    did it said.
+    """`facteo.warrant.confirmed` (by one), `.approved`, `.rejected`, `.cancelled`, `.cancelled-in-part` (for some of
+    its depots), `.expired`. `why` is what whoever did it said.
     """
 
     state: WarrantState

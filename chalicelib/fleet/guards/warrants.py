@@ -18,7 +18,7 @@ from chalicelib.attention.schemas import Kind as Attention
 from chalicelib.core import clock, events, ids
 from chalicelib.core.access import DeviceState
 from chalicelib.core.callers import StaffMember
-from chalicelib.core.errors import AccessDenied, Conflict, DeviceBlocked, NotFound, RequestInvalid
+from chalicelib.core.errors import AccessDenied, DeviceBlocked, NotFound, RequestInvalid
 from chalicelib.core.events import Event
 from chalicelib.core.schemas import Schema
 from chalicelib.core.transaction import UnitOfWork, retried, transaction
@@ -34,6 +34,7 @@ from chalicelib.fleet.guards import approvers, buckets, choke, passkeys, refusal
 from chalicelib.fleet.guards.buckets import Family, Place
 from chalicelib.fleet.guards.choke import ApprovalsRequired, Authority, Target
 from chalicelib.fleet.guards.passkeys import NEEDED, NotAnApprover
+from chalicelib.fleet.guards.problems import NoApprovers, WarrantOver
 from chalicelib.fleet.guards.schemas import Approved, ApproverSet, GiveApproval
 from chalicelib.fleet.guards.warrant_schemas import (
     EndWarrant,
@@ -51,7 +52,7 @@ from chalicelib.fleet.guards.warrant_schemas import (
 from chalicelib.fleet.records import Kept
 from chalicelib.people import lookup as people
 
-HOLDS_FOR: Final = timedelta(days=365)
+HOLDS_FOR: Final = timedelta(days=90)
 APPROVED_WITHIN: Final = timedelta(hours=24)
 COOLING_OFF: Final = timedelta(minutes=10)
 OPEN: Final = "warrants"
@@ -62,21 +63,13 @@ ORDERED: Final = "ordered-already"
 _Quantifier = Callable[[Iterable[bool]], bool]
 
 
-class NoApprovers(Conflict):
-    title = "There are no approvers yet"
-
-
-class WarrantOver(Conflict):
-    title = "The warrant does not allow this any more"
-
-
 def request(wanted: RequestWarrant, *, by: StaffMember, correlation_id: str) -> WarrantTold:
     """Ask for a warrant: five reads and one for each depot, one transaction. Nothing is ordered before two approve.
 
     Raises NotFound, AccessDenied, DeviceBlocked, RequestInvalid, NotApplicable, TooManyCommands, NoApprovers,
-    BreakerOpen, BlastLimitReached.
+    BreakerOpen, BlastLimitReached: nobody opens the breaker by asking alone.
     """
-    with refusals.told(by=by.actor, correlation_id=correlation_id):
+    with refusals.told(by=by.actor, correlation_id=correlation_id, opens=False):
         if not KINDS[wanted.kind].destroys:
             raise NotApplicable(f"{wanted.kind} needs no warrant: POST /v1/commands.", reason="destroys-nothing")
         rules.check_parameters(wanted.kind, wanted.parameters)
@@ -118,10 +111,12 @@ def reject(warrant: str, wanted: EndWarrant, *, by: StaffMember, correlation_id:
 
 
 def cancel(warrant: str, wanted: EndWarrant, *, by: StaffMember, correlation_id: str) -> WarrantTold:
-    """Call a warrant off, with all of its commands that no handset has signed for: a read and a transaction for each.
+    """Call a warrant off for their depots, with all of its commands there that no handset has signed for: a read and a
+    transaction for each. It is over once nothing is left of it that could still go; before it is approved only somebody
+    who has all of its depots calls it off.
 
-    Called off again, it goes on where it stopped. Raises NotFound, AccessDenied, and WarrantOver if every handset has
-    signed, or it was over before.
+    Called off again, it goes on where it stopped. Raises NotFound, AccessDenied, and WarrantOver if every handset of
+    theirs has signed, or it was over before.
     """
     with refusals.told(by=by.actor, correlation_id=correlation_id, warrant=warrant):
         return retried(lambda: _cancel(warrant, wanted.reason, by, correlation_id))
@@ -159,7 +154,7 @@ def _request(wanted: RequestWarrant, by: StaffMember, correlation_id: str) -> Wa
         people.require_depot(by, depot)
     for one in held.values():
         _require_possible(wanted.kind, one)
-    judges = approvers.judges()
+    judges = approvers.judges().record
     if judges is approvers.NOBODY:
         raise NoApprovers("A security officer proposes the first set of approvers: POST /v1/approver-sets.")
     targets = _targets([held[device] for device in wanted.devices])
@@ -209,6 +204,7 @@ def _made(
         requested_at=second,
         requested_by=requested_by,
         targets=_in_text(targets),
+        witnessed=wanted.witnessed,
     )
     return Warrant(
         id=text.id,
@@ -218,7 +214,7 @@ def _made(
         kind=text.kind,
         parameters=text.parameters,
         reason=text.reason,
-        witnessed=wanted.witnessed,
+        witnessed=text.witnessed,
         requested_by=text.requested_by,
         requested_at=text.requested_at,
         approve_by=now + APPROVED_WITHIN,
@@ -247,7 +243,7 @@ def _announce(work: UnitOfWork, warrant: Warrant, by: str, correlation_id: str) 
 
 def _approve(warrant_id: str, given: GiveApproval, by: StaffMember, correlation_id: str) -> WarrantTold:
     kept = _load(warrant_id, by, all)
-    warrant, judges = kept.record, approvers.judges()
+    warrant, (judges, seen) = kept.record, approvers.judges()
     approval = passkeys.approval_of(given, by.actor)
     if by.actor in _approved_by(warrant):
         return _shown(warrant)
@@ -257,6 +253,7 @@ def _approve(warrant_id: str, given: GiveApproval, by: StaffMember, correlation_
     passkeys.require_approval(warrant.text, approval, judges)
     confirmed = msgspec.structs.replace(warrant, approvals=(*warrant.approvals, approval))
     with transaction() as work:
+        approvers.require_still(work, seen)
         if len(confirmed.approvals) < NEEDED:
             _save(work, confirmed, instead_of=kept.revision)
             _say(work, confirmed, "confirmed", by.actor, correlation_id)
@@ -268,15 +265,15 @@ def _approve(warrant_id: str, given: GiveApproval, by: StaffMember, correlation_
 
 
 def _carry_out(work: UnitOfWork, warrant: Warrant, judges: ApproverSet, by: str, correlation_id: str) -> Warrant:
-    """Order what was approved of all handsets that it still fits, and revoke them at once. At most 96 rows for ten: 7
-    for each, 23 for what is taken from the buckets, 3 for the warrant.
+    """Order what was approved of all handsets that it still fits, and revoke them at once. At most 97 rows for ten: 7
+    for each, 23 for what is taken from the buckets, 3 for the warrant, one for the approvers.
     """
     held = boxes.load_many(target.device for target in warrant.targets)
     skipped = {target.device: _obstacle(warrant.kind, target, held.get(target.device)) for target in warrant.targets}
     ready = [target for target in warrant.targets if not skipped[target.device]]
     places = {Target(one.device, one.generation): Place(one.depot, one.zone) for one in ready}
     authority = choke.authorize(work, _approved(warrant), judges, places)
-    until = clock.now() if warrant.witnessed else clock.now() + COOLING_OFF
+    until = clock.now() if authority.witnessed else clock.now() + COOLING_OFF
     wanted = Wanted(warrant.kind, warrant.parameters, warrant.reason, warrant.requested_by, authority, until)
     ordered = {one.device: _order(work, held[one.device], wanted, by, correlation_id) for one in ready}
     return msgspec.structs.replace(
@@ -327,16 +324,45 @@ def _cancel(warrant_id: str, why: str, by: StaffMember, correlation_id: str) -> 
     if warrant.state is WarrantState.CANCELLED:
         return _shown(warrant)
     if warrant.state is not WarrantState.APPROVED:
+        _require_depots(warrant, by, all)
         _require_awaiting(warrant)
-    targets = tuple(_called_off(target, warrant_id, by.actor, correlation_id) for target in warrant.targets)
-    if any(target.command for target in targets) and not any(target.called_off for target in targets):
-        raise WarrantOver("Every handset has signed for it, or is done with it.", state=warrant.state)
-    return _shown(_ended(kept, WarrantState.CANCELLED, by.actor, correlation_id, why=why, targets=targets))
+        return _shown(_ended(kept, WarrantState.CANCELLED, by.actor, correlation_id, why=why))
+    return _shown(_cancel_approved(kept, why, by, correlation_id))
+
+
+def _cancel_approved(kept: Kept[Warrant], why: str, by: StaffMember, correlation_id: str) -> Warrant:
+    """An approved warrant, called off in the depots that are theirs."""
+    warrant = kept.record
+    theirs = {depot for depot in _depots(warrant) if people.may_work_for(by, depot)}
+    targets = tuple(
+        _called_off(target, warrant.id, by.actor, correlation_id) if target.depot in theirs else target
+        for target in warrant.targets
+    )
+    ordered = [target for target in targets if target.depot in theirs and target.command]
+    if ordered and not any(target.called_off for target in ordered):
+        raise WarrantOver("Every handset of yours has signed for it, or is done with it.", state=warrant.state)
+    if not _may_still_go(targets):
+        return _ended(kept, WarrantState.CANCELLED, by.actor, correlation_id, why=why, targets=targets)
+    if targets == warrant.targets:
+        return warrant
+    in_part = msgspec.structs.replace(warrant, targets=targets)
+    with transaction() as work:
+        _save(work, in_part, instead_of=kept.revision)
+        _say(work, in_part, "cancelled-in-part", by.actor, correlation_id, why=why)
+    return in_part
+
+
+def _may_still_go(targets: Iterable[WarrantTarget]) -> bool:
+    """Whether a handset could still obey that was not called off: one read, if there is any."""
+    left = {target.command for target in targets if target.command and not target.called_off}
+    held = boxes.load_many(target.device for target in targets if target.command in left) if left else {}
+    waiting = (one for each in held.values() for one in each.box.open if one.state in BEFORE_ACCEPTED)
+    return any(one.id in left for one in waiting)
 
 
 def _called_off(target: WarrantTarget, warrant_id: str, by: str, correlation_id: str) -> WarrantTarget:
     """A target whose command was called off, if it has one that still can be."""
-    if not target.command:
+    if not target.command or target.called_off:
         return target
     off = retried(lambda: _call_off(target, warrant_id, by, correlation_id))
     return msgspec.structs.replace(target, called_off=off)
@@ -390,9 +416,13 @@ def _load(warrant_id: str, by: StaffMember, which: _Quantifier = any) -> Kept[Wa
     kept = records.load(_key(warrant_id), Warrant)
     if kept is None:
         raise NotFound(f"There is no warrant {warrant_id}.")
-    if not _reaches(by, _depots(kept.record), which):
-        raise AccessDenied("The warrant is for handsets of other depots than yours.")
+    _require_depots(kept.record, by, which)
     return kept
+
+
+def _require_depots(warrant: Warrant, by: StaffMember, which: _Quantifier) -> None:
+    if not _reaches(by, _depots(warrant), which):
+        raise AccessDenied("The warrant is for handsets of other depots than yours.")
 
 
 def _reaches(by: StaffMember, depots: Iterable[str], which: _Quantifier) -> bool:
