@@ -9,14 +9,17 @@ import pytest
 
 from chalicelib.core import clock, journal, settings
 from chalicelib.core.transaction import UnitOfWork, transaction
+from chalicelib.fleet.commands import boxes
 from chalicelib.fleet.guards import buckets, withholding
 from chalicelib.fleet.guards.breaker import BreakerOpen
 from chalicelib.fleet.guards.buckets import SPANS, BlastLimitReached, BucketSettings, Family, Place
 from chalicelib.fleet.guards.schemas import BreakerChanged, GuardRefused
+from chalicelib.fleet.workers import settle_fleet
 from tests.support.api import Answered, Api
 from tests.support.cloud import Cloud
+from tests.support.events import SCHEDULED, invoke
 from tests.support.factories import HeldHandset
-from tests.support.fleet import HERE, THEIRS, NewHandset, retire
+from tests.support.fleet import HERE, THEIRS, NewHandset, a_carrier, retire
 from tests.support.guards import (
     ADA,
     BOB,
@@ -151,20 +154,18 @@ class TestBuckets:
 
 
 class TestWarrants:
-    def test_over_the_limit_a_request_is_refused_and_the_breaker_opens(self, post: Api, judges: list[Person]) -> None:
-        handsets = [a_lost_handset(post) for _ in range(4)]
-        answer = asks_for(judges[0].calls, *handsets)
-        assert (answer.status, answer.problem) == (429, "blast-limit-reached")
-        assert (answer.body["bucket"], answer.body["limit"], answer.body["hours"]) == ("wipes/depot", 3, 24)
-        told = post.as_staff("auditor").get("/v1/breaker").body
-        assert (told["open"], told["closes"]) == (True, ["security-officer"])
-        assert told["tripped"]["by"] == ["staff/ada"]
-        assert told["tripped"]["since"] == "2026-11-23T07:00:00Z"
-        assert refused("guard/staff/ada") == ["blast-limit-reached"]
-        [event] = journal.read("breaker")
-        assert (event.type, event.body(BreakerChanged).by) == ("facteo.breaker.opened", ("staff/ada",))
-        [entry] = post.as_staff("depot-manager").get(f"/v1/depots/{HERE}/attention").body["entries"]
-        assert (entry["subject"], entry["flags"]) == ("breaker", ["breaker-opened"])
+    def test_over_the_limit_a_request_is_refused_and_nobody_opens_the_breaker_by_asking(
+        self, post: Api, judges: list[Person]
+    ) -> None:
+        stolen = a_lost_handset(post)
+        for kind in ("container-wipe", "release"):
+            handsets = [a_lost_handset(post) for _ in range(4)]
+            answer = asks_for(post.as_staff("depot-manager", sub="mallory"), *handsets, kind=kind)
+            assert (answer.status, answer.problem) == (429, "blast-limit-reached")
+            assert (answer.body["bucket"], answer.body["limit"], answer.body["hours"]) == ("wipes/depot", 3, 24)
+        assert refused("guard/staff/mallory") == ["blast-limit-reached"] * 2
+        assert not is_open(post)
+        assert approved(a_warrant(judges[0].calls, stolen), *judges).body["state"] == "approved"
 
     def test_over_the_limit_an_approval_is_refused_and_nothing_is_done(self, post: Api, judges: list[Person]) -> None:
         lost = [[a_lost_handset(post), a_lost_handset(post)] for _ in range(2)]
@@ -175,12 +176,18 @@ class TestWarrants:
         assert [handset.row.state for two in lost for handset in two] == ["wiping"] * 2 + ["quarantined"] * 2
         assert refused(f"warrant/{second['id']}") == ["blast-limit-reached"]
         told = judges[0].calls.get("/v1/breaker").body
+        assert (told["open"], told["closes"]) == (True, ["security-officer"])
         assert told["tripped"]["by"] == ["staff/ada", "staff/bob"], "who asked, and both who approved"
+        assert told["tripped"]["since"] == "2026-11-23T07:00:00Z"
+        [event] = journal.read("breaker")
+        assert (event.type, event.body(BreakerChanged).by) == ("facteo.breaker.opened", ("staff/ada", "staff/bob"))
+        entries = post.as_staff("depot-manager").get(f"/v1/depots/{HERE}/attention").body["entries"]
+        assert ["breaker-opened"] in [entry["flags"] for entry in entries if entry["subject"] == "breaker"]
 
     def test_while_it_is_open_nothing_more_is_asked_for_or_approved(self, post: Api, judges: list[Person]) -> None:
         lost = a_lost_handset(post, THEIRS)
         warrant = a_warrant(judges[0].calls, lost)
-        self._trip(post, judges)
+        trip(post, judges)
         answers = [asks_for(judges[1].calls, lost), approved(warrant, *judges), retire(post, lost.device)]
         assert {(answer.status, answer.problem) for answer in answers} == {(409, "breaker-open")}
         assert answers[0].body["closed_by"] == "security-officer"
@@ -193,8 +200,7 @@ class TestWarrants:
         lost = a_lost_handset(post, THEIRS)
         warrant = a_warrant(judges[0].calls, lost)
         judges[0].approves(path_of(warrant), warrant["text"])
-        handsets = [a_lost_handset(post) for _ in range(4)]
-        with overtaken(by=lambda: asks_for(judges[0].calls, *handsets)):
+        with overtaken(by=lambda: trip(post, judges)):
             answer = judges[1].approves(path_of(warrant), warrant["text"])
         assert (answer.problem, lost.row.state) == ("breaker-open", "quarantined")
 
@@ -220,41 +226,64 @@ class TestWarrants:
         assert approved(second, *judges).problem == "blast-limit-reached"
         assert closes(post, EVE).status == 200
 
+    def test_an_approved_wipe_stays_as_long_as_it_is_open_and_goes_out_afterwards(
+        self, post: Api, judges: list[Person]
+    ) -> None:
+        lost = a_lost_handset(post, THEIRS)
+        approved(a_warrant(judges[0].calls, lost), *judges)
+        trip(post, judges)
+        post.clock.advance(minutes=11)
+        assert invoke(settle_fleet, SCHEDULED) == []
+        assert lost.calls().get("/v1/commands").body["orders"] == []
+        [command] = boxes.load(lost.device).box.open
+        assert (command.state, lost.row.state) == ("approved", "wiping")
+        assert closes(post, EVE).status == 200
+        assert invoke(settle_fleet, SCHEDULED) == []
+        assert len(lost.calls().get("/v1/commands").body["orders"]) == 1
+
+    def test_one_who_asks_and_approves_nothing_keeps_no_approved_wipe_back(
+        self, post: Api, judges: list[Person]
+    ) -> None:
+        lost = a_lost_handset(post)
+        approved(a_warrant(judges[0].calls, lost), *judges)
+        asks_for(post.as_staff("fleet-admin", sub="mallory"), *(a_lost_handset(post) for _ in range(4)))
+        post.clock.advance(minutes=11)
+        assert len(lost.calls().get("/v1/commands").body["orders"]) == 1
+
     def test_a_day_later_there_is_room_again(self, post: Api, judges: list[Person]) -> None:
         for _ in range(2):
             warrant = a_warrant(judges[0].calls, *(a_lost_handset(post) for _ in range(3)))
             assert approved(warrant, *judges).body["state"] == "approved"
             post.clock.advance(days=1)
 
-    def test_open_already_it_stays_as_it_is(self, post: Api, judges: list[Person]) -> None:
-        self._trip(post, judges)
+    def test_open_already_it_stays_as_it_is(
+        self, post: Api, judges: list[Person], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        limit(monkeypatch, withheld_of_fleet=0)
+        trip(post, judges)
         told = judges[0].calls.get("/v1/breaker").body
         post.clock.advance(minutes=1)
         with transaction() as work:
             assert not withholding.take(work, "019ac9a0-0000-7000-8000-0000000000d1", HERE, "staff/eve")
         assert judges[0].calls.get("/v1/breaker").body == told
 
-    @staticmethod
-    def _trip(post: Api, judges: list[Person]) -> None:
-        assert asks_for(judges[0].calls, *(a_lost_handset(post) for _ in range(4))).status == 429
-
 
 class TestRetirement:
-    def test_so_many_in_an_hour_and_then_the_breaker_opens(self, post: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-        limit(monkeypatch, withheld_of_person=2)
+    @pytest.mark.parametrize("whose", ["person", "depot", "zone", "fleet"])
+    def test_so_many_in_a_while_and_only_those_of_the_whole_fleet_open_the_breaker(
+        self, post: Api, monkeypatch: pytest.MonkeyPatch, whose: str
+    ) -> None:
+        limit(monkeypatch, **{f"withheld_of_{whose}": 2})
         handsets = [NewHandset(post).enrolled() for _ in range(4)]
-        assert [retire(post, one.device).problem for one in handsets] == [
-            "",
-            "",
-            "blast-limit-reached",
-            "breaker-open",
-        ]
+        last = "breaker-open" if whose == "fleet" else "blast-limit-reached"
+        expected = ["", "", "blast-limit-reached", last]
+        assert [retire(post, one.device).problem for one in handsets] == expected
         assert [one.row.state for one in handsets] == ["retired", "retired", "enrolled", "enrolled"]
         assert retire(post, handsets[0].device).status == 200, "what was done is answered again"
-        assert sorted(refused("guard/staff/s-1")) == ["blast-limit-reached", "breaker-open"]
-        assert is_open(post)
+        assert sorted(refused("guard/staff/s-1")) == sorted(expected[2:])
+        assert is_open(post) is (whose == "fleet")
         assert closes(post, EVE).status == 200
-        post.clock.advance(hours=1)
+        post.clock.at += SPANS[whose]
         assert retire(post, handsets[2].device).status == 200
 
     def test_what_it_costs(self, post: Api, aws: Cloud) -> None:
@@ -265,14 +294,32 @@ class TestRetirement:
 
 
 class TestWithholding:
+    @pytest.mark.parametrize("whose", ["person", "depot", "zone", "fleet"])
     def test_a_lease_is_withheld_as_long_as_there_is_room_and_never_an_error(
-        self, post: Api, monkeypatch: pytest.MonkeyPatch
+        self, post: Api, monkeypatch: pytest.MonkeyPatch, whose: str
     ) -> None:
-        limit(monkeypatch, withheld_of_person=2)
+        limit(monkeypatch, **{f"withheld_of_{whose}": 2})
         handsets = [NewHandset(post).enrolled() for _ in range(4)]
         assert [withheld(one) for one in handsets] == [True, True, False, False]
-        assert is_open(post)
-        assert post.as_staff("auditor").get("/v1/breaker").body["tripped"]["by"] == ["staff/eve"]
+        assert is_open(post) is (whose == "fleet")
+        assert refused("guard/staff/eve") == ["blast-limit-reached"] * 2
+
+    def test_an_open_breaker_keeps_no_stolen_handset_s_lease(self, post: Api, judges: list[Person]) -> None:
+        trip(post, judges)
+        assert withheld(NewHandset(post).enrolled())
+
+    def test_carriers_never_open_the_breaker_by_what_they_report(
+        self, post: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        limit(monkeypatch, withheld_of_fleet=1)
+        manager, mine = post.as_staff("depot-manager"), NewHandset(post).enrolled()
+        for carrier in ("C11", "C12", "C13"):
+            assert manager.put(f"/v1/carriers/{carrier}", a_carrier(HERE)).status == 200
+            NewHandset(post).enrolled(carrier)
+            reported = mine.calls().post("/v1/loss-reports", {"carrier": carrier, "kind": "stolen"})
+            assert reported.status in {200, 201}, reported.text
+        assert not is_open(post)
+        assert refused("guard/carrier/C1") == ["blast-limit-reached"] * 2
 
     def test_what_is_withheld_and_retired_is_counted_together(self, post: Api, monkeypatch: pytest.MonkeyPatch) -> None:
         limit(monkeypatch, withheld_of_depot=2)
@@ -287,15 +334,17 @@ def withheld(handset: HeldHandset) -> bool:
         return withholding.take(work, handset.device, HERE, f"staff/{EVE}")
 
 
+def trip(post: Api, judges: list[Person]) -> None:
+    """Open the breaker: both approve more than their depot has left."""
+    two = [a_warrant(judges[0].calls, a_lost_handset(post), a_lost_handset(post)) for _ in range(2)]
+    assert [approved(one, *judges).status for one in two] == [200, 429]
+
+
 def test_a_breaker_that_opened_is_counted(post: Api, judges: list[Person], monkeypatch: pytest.MonkeyPatch) -> None:
     counted: list[str] = []
     monkeypatch.setattr("chalicelib.core.telemetry.count", lambda name, *_, **__: counted.append(name))
-    asks_for(judges[0].calls, *(a_lost_handset(post) for _ in range(4)))
-    asks_for(judges[0].calls, *(a_lost_handset(post) for _ in range(4)))
-    assert counted.count("BreakerOpened") == 1
-
-
-def test_nothing_is_taken_while_it_is_open(post: Api, judges: list[Person]) -> None:
-    asks_for(judges[0].calls, *(a_lost_handset(post) for _ in range(4)))
+    trip(post, judges)
     with pytest.raises(BreakerOpen):
         take(Family.WIPES, "staff/p", Place("d", "z"))
+    asks_for(judges[0].calls, *(a_lost_handset(post) for _ in range(4)))
+    assert counted.count("BreakerOpened") == 1

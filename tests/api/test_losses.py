@@ -110,10 +110,10 @@ class TestDeclaring:
         assert {answer.body["id"] for answer in answers} == {box_of(handset).loss}
         assert of_device(handset) == ["quarantined"]
 
-    def test_it_costs_six_calls(self, post: Api, handset: HeldHandset, aws: Cloud) -> None:
+    def test_it_costs_five_calls(self, post: Api, handset: HeldHandset, aws: Cloud) -> None:
         with aws.counting() as calls:
             assert declare(post, handset).status == 201
-        assert dict(calls) == {"BatchGetItem": 2, "GetItem": 3, "TransactWriteItems": 1}
+        assert dict(calls) == {"BatchGetItem": 2, "GetItem": 2, "TransactWriteItems": 1}
 
     @pytest.mark.parametrize(
         "wrong",
@@ -464,7 +464,7 @@ class TestGivenUp:
         withheld, other = a_case(post, NewHandset(post).enrolled()), a_case(post, handset)
         assert case(post, other)["case"]["lease_withheld"] is False
 
-        assert does(post, other, "closed", {"reason": "not-found"}).problem == "breaker-open"
+        assert does(post, other, "closed", {"reason": "not-found"}).problem == "blast-limit-reached"
         assert handset.row.state == "quarantined"
         assert does(post, withheld, "closed", {"reason": "not-found"}).status == 200
         assert does(post, other, "found").status == 200

@@ -1,7 +1,7 @@
 """How much may be destroyed, or made unreadable, in a while: for a person, a depot, a region and the whole fleet.
 
 A bucket is a row with the moments at which something was taken from it. It is changed in the transaction of what takes
-from it, so that two at once never take more than there is; and it gives nothing while the breaker is open.
+from it, so that two at once never take more than there is. What is wiped or retired waits while the breaker is open.
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ class Bucket(NamedTuple):
 
 
 class BlastLimitReached(Problem):
-    """`people` are those by whose doing it was reached, `depots` those of the devices."""
+    """`bucket` is the first with too little, `people` are those by whose doing it was reached, `depots` those of the
+    devices.
+    """
 
     status = 429
     title = "That is more than may be destroyed in a while"
@@ -88,7 +90,7 @@ class BlastLimitReached(Problem):
         hours = int(SPANS[bucket.whose] / timedelta(hours=1))
         told = f"At most {bucket.limit} devices in {hours} h for the {bucket.whose} {bucket.name}".rstrip()
         super().__init__(f"{told}.", bucket=f"{bucket.family}/{bucket.whose}", limit=bucket.limit, hours=hours)
-        self.people, self.depots = frozenset(people), frozenset(depots)
+        self.bucket, self.people, self.depots = bucket, frozenset(people), frozenset(depots)
 
 
 def place_of(depot: str) -> Place:
@@ -120,8 +122,21 @@ def take(
     has too little; nothing is added to the work then.
     """
     seen = breaker.closed()
-    after = _after(family, who, places, frozenset({who, *with_}), now)
+    take_even_so(work, family, who, places, now=now, with_=with_)
     breaker.require_still(work, seen)
+
+
+def take_even_so(
+    work: UnitOfWork,
+    family: Family,
+    who: str,
+    places: Sequence[Place],
+    *,
+    now: datetime,
+    with_: Iterable[str] = (),
+) -> None:
+    """As `take`, and while the breaker is open too: one read. Raises BlastLimitReached."""
+    after = _after(family, who, places, frozenset({who, *with_}), now)
     for bucket, kept in after.items():
         records.save(work, bucket.key, kept.record, instead_of=kept.revision, expires_at=now + SPANS[bucket.whose])
 

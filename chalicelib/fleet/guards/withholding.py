@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from typing import Final
 
 from chalicelib.core import clock
 from chalicelib.core.transaction import UnitOfWork
 from chalicelib.fleet.guards import buckets, refusals
-from chalicelib.fleet.guards.breaker import BreakerOpen
 from chalicelib.fleet.guards.buckets import BlastLimitReached, Family
+
+CARRIER: Final = "carrier/"
 
 
 def take(work: UnitOfWork, device: str, depot: str, by: str) -> bool:
-    """Whether a device's lease may be withheld: three reads. It is counted with the work.
+    """Whether a device's lease may be withheld, be the breaker open or not: two reads. It is counted with the work.
 
-    If too many are already, the breaker opens and nothing is added to the work: the device is quarantined all the same,
-    and keeps its lease.
+    If too many are already, nothing is added to the work: the device is quarantined all the same, and keeps its lease.
+    The breaker opens only once the whole fleet has had too many, and never by what carriers report.
     """
-    with suppress(BlastLimitReached, BreakerOpen), refusals.told(by=by, correlation_id=device):
-        buckets.take(work, Family.WITHHELD, by, [buckets.place_of(depot)], now=clock.now())
-        return True
-    return False
+    try:
+        with refusals.told(by=by, correlation_id=device, opens=not by.startswith(CARRIER)):
+            buckets.take_even_so(work, Family.WITHHELD, by, [buckets.place_of(depot)], now=clock.now())
+    except BlastLimitReached:
+        return False
+    return True
