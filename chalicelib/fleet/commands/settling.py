@@ -16,7 +16,7 @@ from chalicelib.fleet.commands.boxes import Held
 from chalicelib.fleet.commands.kinds import KINDS
 from chalicelib.fleet.commands.schemas import Box, Command
 from chalicelib.fleet.commands.states import State
-from chalicelib.fleet.guards import warrants
+from chalicelib.fleet.guards import breaker, warrants
 
 UNPROVEN: Final = "authority-not-proven"
 
@@ -41,10 +41,16 @@ def settle_device(device: str) -> None:
 
 
 def _moved(command: Command, now: datetime) -> Command:
-    """What becomes of a command. One that destroys is let go only if its approvals still prove it: two reads."""
+    """What becomes of a command. One that destroys is let go only if its approvals still prove it, and stays as it is
+    while the breaker is open: three reads.
+    """
     after = rules.in_time(command, now)
     is_let_go = (command.state, after.state) == (State.APPROVED, State.QUEUED)
-    if not is_let_go or not KINDS[command.kind].destroys or warrants.authority_of(command):
+    if not is_let_go or not KINDS[command.kind].destroys:
+        return after
+    if breaker.load().record.tripped:
+        return command
+    if warrants.authority_of(command):
         return after
     telemetry.count("AuthorityNotProven")
     return rules.over(command, State.CANCELLED, now, UNPROVEN)
