@@ -37,6 +37,8 @@ DROPPED: Final = "dropped"
 """What became of an order that the back office does not want obeyed any more."""
 ALERT_OPEN: Final = "alert-open"
 """Why nothing is destroyed now: an alert of the carrier's is open."""
+ALERT_FIRST: Final = timedelta(hours=1)
+"""How long an alert goes before an order that destroys."""
 TRY_AGAIN_AFTER = timedelta(minutes=15)
 """When an order may come again that cannot be obeyed now."""
 
@@ -122,8 +124,11 @@ class Orders:
         return self._put_off(order, reason) if reason else self._accept(order)
 
     def _reason_to_wait(self, order: Order) -> str:
-        """Why the handset does not obey now; empty if it can. While its carrier calls for help nothing is destroyed."""
-        if order["kind"] in DESTROY and Sos(self._handset).current:
+        """Why the handset does not obey now; empty if it can. While its carrier calls for help nothing is destroyed,
+        but not for longer than an hour: a thief may press the button too.
+        """
+        is_recent = self._handset.now() < moment(order["issued_at"]) + ALERT_FIRST
+        if order["kind"] in DESTROY and is_recent and Sos(self._handset).current:
             return ALERT_OPEN
         busy = read_json(self._handset.folder / "busy.json")
         return str(busy["code"]) if busy else ""
@@ -240,4 +245,5 @@ def read_order(token: Any, server_keys: list[dict[str, Any]]) -> Order:
     shaped = all(type(order.get(name)) is kind for name, kind in _SHAPE.items())
     if order.get("type") != "facteo.order" or not shaped or not _ID.fullmatch(str(order.get("id"))):
         raise Malformed("no order")
+    moment(order.get("issued_at"))
     return {**order, "digest": hashlib.sha256(payload).hexdigest()}

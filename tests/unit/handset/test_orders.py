@@ -299,6 +299,15 @@ class TestNotNow:
         (handset.folder / f"sos-{alert}.json").unlink()
         assert run(handset)[-1] == ("wiping", "")
 
+    def test_but_not_for_longer_than_an_hour(self, office: Office, handset: Handset, clock: FakeClock) -> None:
+        """A thief may press the button too."""
+        Sos(handset).press()
+        office.order("container-wipe", a_warrant(BOTH))
+        clock.advance(minutes=59)
+        assert run(handset) == [("not-now", "alert-open")]
+        clock.advance(minutes=1)
+        assert run(handset) == [("wiping", "")]
+
     def test_an_order_that_would_be_refused_is_refused_even_then(self, office: Office, handset: Handset) -> None:
         Sos(handset).press()
         office.order("container-wipe", a_warrant({"staff/anna": ANNA}))
