@@ -83,6 +83,9 @@ SINGLE: Final = (
     Alarm("PolicyHalted", "a-policy-was-halted", "PolicyHalted", 0, OURS),
     Alarm("SequenceClash", "two-handsets-with-one-key", "SequenceClash", 0, OURS),
     Alarm("BreakerOpened", "the-breaker-opened", "BreakerOpened", 0, OURS, seconds=MINUTES),
+    Alarm("AuthorityNotProven", "an-authority-is-not-proven", "AuthorityNotProven", 0, OURS, seconds=MINUTES),
+    Alarm("WipesFailed", "a-wipe-failed", "WipesFailed", 0, OURS),
+    Alarm("NotSettled", "something-is-not-settled", "NotSettled", 0, OURS, periods=3),
     Alarm("ApiFailing", "the-api-fails", "5XXError", 5, "AWS/ApiGateway", {"ApiName": {"Fn::Sub": "facteo-${Stage}"}}),
 )
 """What there is one of."""
