@@ -36,6 +36,7 @@ from tests.support.entries import both, happens
 from tests.support.events import announced, deliver, invoke, stream_event
 from tests.support.factories import ITEM, HeldHandset, an_item
 from tests.support.fleet import HERE, OURS, NewHandset, a_post, a_ticket
+from tests.support.guards import Person
 from tests.support.passes import SECTOR
 from tests.support.proxies import DOCUMENTS, a_proxy, registered
 from tests.support.redirections import ANNE, Desk, a_request
@@ -123,6 +124,7 @@ class Populated:
     entry: str
     command: str
     warrant: str
+    judges: list[Person]
 
     @functools.cached_property
     def alert(self) -> str:
@@ -140,6 +142,7 @@ class Populated:
         handset = NewHandset(self.api).enrolled()
         case = losses.a_case(self.api, handset)
         losses.in_lost_mode(self.api, handset, case)
+        guards.remember(self.api, self.judges)
         a_wipe(handset)
         reported(handset, fetched(handset)[0], "accepted")
         return case
@@ -288,12 +291,14 @@ def _populated(api: Api) -> Populated:
         entry=entry,
         command=guarded.command,
         warrant=guarded.warrant,
+        judges=guarded.judges,
     )
 
 
 class _Guarded(NamedTuple):
     command: str
     warrant: str
+    judges: list[Person]
 
 
 def _guarded(api: Api, handset: HeldHandset) -> _Guarded:
@@ -317,7 +322,7 @@ def _guarded(api: Api, handset: HeldHandset) -> _Guarded:
             "POST /v1/warrants/{warrant}/approvals": {"approval": judges[0].approval(warrant["text"])},
         }
     )
-    return _Guarded(command.id, warrant["id"])
+    return _Guarded(command.id, warrant["id"], judges)
 
 
 def _cheap_pins() -> str:
