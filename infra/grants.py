@@ -51,14 +51,9 @@ class Grants(NamedTuple):
 
 _APPEND = {"journal": (PUT,), "event-ids": (PUT,)}
 
-_CONSUMERS = {
-    "tracking": SEND,
-    "sorting": SEND,
-    "judging": SEND,
-    "passes": SEND,
-    "entries": SEND,
-    "readmissions": SEND,
-}
+_OF_HANDSETS = {"tracking": SEND, "sorting": SEND, "judging": SEND, "entries": SEND}
+"""The queues of those who take what handsets send."""
+_CONSUMERS = {**_OF_HANDSETS, "passes": SEND, "readmissions": SEND}
 
 _PUSH_APPLICATION, _PUSH_ENDPOINTS = "app/GCM/facteo-${Stage}", "endpoint/GCM/facteo-${Stage}/*"
 
@@ -234,7 +229,7 @@ GRANTS: Mapping[str, Grants] = {
             "event-ids": (BATCH_GET, PUT),
             "loss-lines": (QUERY, BATCH_WRITE),
         },
-        queues={**_CONSUMERS, "readmissions": (*RECEIVE, *SEND)},
+        queues={**_OF_HANDSETS, "readmissions": RECEIVE},
     ),
     "sweep": Grants(
         tables={"inbox": (BATCH_GET, BATCH_WRITE), "journal": (BATCH_GET,), "progress": (GET, PUT)},

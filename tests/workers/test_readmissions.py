@@ -26,6 +26,7 @@ from chalicelib.judging.workers import judging
 from chalicelib.rounds import settling
 from chalicelib.rounds.tables import PlaceRow
 from chalicelib.signatures.tables import ProofRow
+from tests.support import entries
 from tests.support.acts import a_hand_over
 from tests.support.api import Api
 from tests.support.clock import FakeClock
@@ -407,3 +408,11 @@ def dies_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
 
     monkeypatch.setattr(service, "send", dying(service.send))
     monkeypatch.setattr(readmitting.holding, "release", dying(holding.release))
+
+
+def test_what_was_told_of_a_door_is_released_too(post: Api, aws: Cloud, handset: HeldHandset, lost: str) -> None:
+    entries.two_buildings()
+    sent = sync(handset, entries.used(handset))
+    does(post, lost, "found")
+    assert deliver(readmit, releases(handset, lost)) == []
+    assert released(aws, "entries") == sent
