@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from chalicelib.connectors.relay.service import RelaySettings
-from chalicelib.connectors.relay.subscriptions import CONDITIONS, SUBSCRIPTIONS, wants
+from chalicelib.connectors.relay.subscriptions import CONDITIONS, OF_HANDSETS, SUBSCRIPTIONS, wants
 from chalicelib.connectors.return_file import CODES
 from chalicelib.core.settings import Settings
 from chalicelib.fleet.event_types import RELEASES
@@ -16,6 +16,7 @@ from chalicelib.passes.event_types import FOLLOWED, TOLD_BY_HANDSETS
 from chalicelib.passes.evidence import HANDSET_FACTS
 from chalicelib.passes.workers import FOLLOWERS
 from chalicelib.signatures.terms import ALARM
+from chalicelib.sync.drafts import ACCEPTED
 
 OTHER_TYPES = {"facteo.plan.changed", ALARM, *FOLLOWED, *TOLD_BY_HANDSETS, *RELEASES}
 
@@ -59,3 +60,8 @@ def test_each_consumer_takes_its_types_only() -> None:
     assert not wants("tracking", "facteo.item.placed")
     assert not wants("tracking", "facteo.device.event-refused")
     assert wants("sorting", "facteo.plan.changed")
+
+
+def test_whoever_takes_what_handsets_send_is_given_what_was_held() -> None:
+    taking = {consumer for consumer, types in SUBSCRIPTIONS.items() if set(types) & set(ACCEPTED)}
+    assert taking == set(OF_HANDSETS)

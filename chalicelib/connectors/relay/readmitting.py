@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from chalicelib.connectors.relay import service
-from chalicelib.connectors.relay.subscriptions import SUBSCRIPTIONS, takes
+from chalicelib.connectors.relay.subscriptions import OF_HANDSETS, takes
 from chalicelib.core import events, journal, telemetry
 from chalicelib.core.events import Event
 from chalicelib.core.intake import in_chunks
@@ -61,7 +61,7 @@ def _mark(found: Sequence[Event], *, actor: str) -> None:
 
 
 def _give(found: Sequence[Event]) -> None:
-    for consumer in SUBSCRIPTIONS:
+    for consumer in OF_HANDSETS:
         service.send(consumer, [event for event in found if takes(consumer, event)])
     if found:
         telemetry.count("EventsReleased", len(found))

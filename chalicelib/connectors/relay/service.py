@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from chalicelib.connectors.relay.subscriptions import SUBSCRIPTIONS, is_relayed
+from chalicelib.connectors.relay.subscriptions import OF_HANDSETS, SUBSCRIPTIONS, is_relayed
 from chalicelib.core import events, inbox, queues, settings, telemetry
 from chalicelib.core.events import Event
 from chalicelib.core.queues import NotQueued, Outgoing
@@ -22,14 +22,19 @@ NOTED_FOR: Final = timedelta(days=7)
 """Longer than the sweeper may stand still before somebody replays by hand."""
 
 
-class RelaySettings(Settings, frozen=True, kw_only=True):
-    """The address of each consumer's queue."""
+class HandsetQueues(Settings, frozen=True, kw_only=True):
+    """The address of the queue of each consumer that takes what handsets send."""
 
     tracking_queue: str
     sorting_queue: str
     judging_queue: str
-    passes_queue: str
     entries_queue: str
+
+
+class RelaySettings(HandsetQueues, frozen=True, kw_only=True):
+    """The address of each consumer's queue."""
+
+    passes_queue: str
     readmissions_queue: str
 
 
@@ -72,9 +77,13 @@ def send(consumer: str, found: Sequence[Event]) -> int:
 
 def queue_of(consumer: str) -> str:
     """The address of a consumer's queue."""
-    return str(getattr(settings.load(RelaySettings), f"{consumer}_queue"))
+    return str(getattr(settings.load(_kind_of(consumer)), f"{consumer}_queue"))
 
 
 def _message(event: Event) -> Outgoing:
     told = {"event_id": event.id, "type": event.type, "correlation_id": event.correlationid}
     return Outgoing(events.encode(event), told)
+
+
+def _kind_of(consumer: str) -> type[HandsetQueues]:
+    return HandsetQueues if consumer in OF_HANDSETS else RelaySettings

@@ -41,6 +41,9 @@ SUBSCRIPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Consumer → the event types it takes. They are served in this order: what suspends a pass waits for nobody."""
 
+OF_HANDSETS: Final = ("tracking", "sorting", "judging", "entries")
+"""Those who take what handsets send, and so what was held of a lost one."""
+
 
 class _Said(msgspec.Struct, frozen=True):
     """Of the body of an event, what the conditions below ask for."""

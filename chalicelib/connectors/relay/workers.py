@@ -8,7 +8,7 @@ from chalice.app import Blueprint
 
 from chalicelib.connectors.relay import service
 from chalicelib.connectors.relay import sweep as sweeps
-from chalicelib.connectors.relay.service import RelaySettings
+from chalicelib.connectors.relay.service import HandsetQueues, RelaySettings
 from chalicelib.core import consumer, events
 from chalicelib.core.consumer import Message
 
@@ -21,7 +21,7 @@ def relay(messages: Sequence[Message]) -> None:
     service.relay([events.decode(message.body) for message in messages])
 
 
-@consumer.queue(workers, "readmissions", batch_size=1, settings=RelaySettings)
+@consumer.queue(workers, "readmissions", batch_size=1, settings=HandsetQueues)
 def readmit(messages: Sequence[Message]) -> None:
     """A handset was found: release what it sent while it was quarantined."""
     from chalicelib.connectors.relay import readmitting  # noqa: PLC0415 - loads tables, which relaying needs not
