@@ -29,9 +29,9 @@ def seed(running: Run) -> None:
 
 def approve(running: Run, role: str, path: str, asked: dict[str, Any]) -> dict[str, Any]:
     """One of them confirms what is asked, a warrant or a set of approvers, with their passkey."""
-    passkey = Passkey.load(_file(role))
+    passkey = Passkey.load(_file(running, role))
     assertion = passkey.get(_from_base64url(asked["challenge"]))
-    passkey.save(_file(role))
+    passkey.save(_file(running, role))
     answer: dict[str, Any] = _call(running, role, "POST", f"{path}/approvals", {"assertion": assertion})
     return answer
 
@@ -43,7 +43,7 @@ def _register(running: Run, role: str) -> str:
     credential = passkey.register(_from_base64url(options["challenge"]))
     registered = _call(running, role, "POST", "/v1/approver-passkeys", {"credential": credential})
     _PASSKEYS.mkdir(mode=0o700, parents=True, exist_ok=True)
-    passkey.save(_file(role))
+    passkey.save(_file(running, role))
     return str(registered["id"])
 
 
@@ -51,8 +51,9 @@ def _call(running: Run, role: str, method: str, path: str, body: Any = None) -> 
     return staff.call(running, method, path, body, bearer=staff.token(running, role))
 
 
-def _file(role: str) -> Path:
-    return _PASSKEYS / f"{role}.json"
+def _file(running: Run, role: str) -> Path:
+    """Several back offices may run at once, each on its port."""
+    return _PASSKEYS / f"{running.connect_to.rpartition(':')[2]}-{role}.json"
 
 
 def _from_base64url(text: str) -> bytes:
