@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,6 +14,7 @@ from chalicelib.core.call import Call
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.errors import RequestInvalid
 from chalicelib.core.http_signatures import SignatureSettings
+from chalicelib.core.later import later
 from chalicelib.core.public_keys import PublicKey
 from chalicelib.core.transaction import retried, transaction
 from chalicelib.fleet import attestation, qr, rules
@@ -23,7 +25,7 @@ from chalicelib.fleet.commands.boxes import Held
 from chalicelib.fleet.commands.kinds import Ownership
 from chalicelib.fleet.commands.schemas import Box
 from chalicelib.fleet.google_roots import TRUSTED_ROOTS
-from chalicelib.fleet.guards import approvers, passkeys
+from chalicelib.fleet.guards import passkeys
 from chalicelib.fleet.rules import (
     AlreadyEnrolled,
     AttestationInvalid,
@@ -44,6 +46,11 @@ from chalicelib.fleet.schemas import (
 )
 from chalicelib.fleet.tables import CarrierDeviceRow, DeviceRow, HardwareRow, KeySeenRow, TicketRow
 from chalicelib.people import lookup as people
+
+if TYPE_CHECKING:
+    from chalicelib.fleet.guards import approvers
+else:
+    (approvers,) = later("chalicelib.fleet.guards", "approvers")
 
 _SECRET_BYTES = 24
 _CHALLENGE_BYTES = 32

@@ -15,8 +15,6 @@ from chalicelib.core.intake import in_chunks
 from chalicelib.core.transaction import UnitOfWork
 from chalicelib.fleet.tables import LossLinesRow
 
-ROWS: Final = 1
-"""For each event."""
 HELD_FOR: Final = timedelta(days=400)
 """As long as consumers tell repeats: what is released later might be dealt with twice."""
 PAGE: Final = 100

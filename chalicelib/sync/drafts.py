@@ -14,7 +14,6 @@ from chalicelib.core.events import Event, fingerprint
 from chalicelib.core.facts import REFUSALS_KEPT_FOR, Evidence, HandsetFact
 from chalicelib.core.public_keys import PublicKey
 from chalicelib.core.transaction import ROWS_PER_EVENT
-from chalicelib.fleet import holding
 from chalicelib.items.service import HANDSET_FACTS as ITEM_FACTS
 from chalicelib.passes.evidence import HANDSET_FACTS as PASS_FACTS
 from chalicelib.signatures.evidence import HANDSET_FACTS as SIGNATURE_FACTS
@@ -30,6 +29,9 @@ from chalicelib.sync.schemas import Address, HandsetClock, HandsetEvent
 
 ACCEPTED: Mapping[str, HandsetFact] = {**ITEM_FACTS, **SIGNATURE_FACTS, **PASS_FACTS}
 """Every type of event that handsets may send. A feature adds the table of its own facts."""
+
+HELD_ROWS = 1
+"""Of an event that is held: see `fleet.holding`."""
 
 KindT = TypeVar("KindT")
 
@@ -85,7 +87,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
         What a quarantined handset sends is held.
         """
         if self.event:
-            held = holding.ROWS if self.event.quarantined else 0
+            held = HELD_ROWS if self.event.quarantined else 0
             return ROWS_PER_EVENT + held + (self.evidence.rows + len(self.claims) if self.evidence else 0)
         return ROWS_PER_EVENT + 1 + (ROWS_PER_EVENT if self.alarm else 0)
 

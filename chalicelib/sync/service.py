@@ -12,7 +12,6 @@ from chalicelib.core.errors import ChangedMeanwhile, EventIdReused, Problem
 from chalicelib.core.events import Event
 from chalicelib.core.journal import EventIdRow
 from chalicelib.core.transaction import MAX_ITEMS, TRIES, UnitOfWork, transaction
-from chalicelib.fleet import holding
 from chalicelib.sync import drafts, problems
 from chalicelib.sync.drafts import Draft, Sender
 from chalicelib.sync.problems import EventMalformed, SequenceReused, SequenceTooFarAhead
@@ -159,6 +158,8 @@ def _append(work: UnitOfWork, draft: Draft, event: Event) -> None:
         work.claim(name, by=owner, otherwise=ChangedMeanwhile("Another event claimed the same at the same time."))
     work.append(draft.evidence.kept(work, event) if draft.evidence else event, content=draft.content)
     if event.quarantined:
+        from chalicelib.fleet import holding  # noqa: PLC0415 - loads tables, and few handsets are lost
+
         holding.hold(work, event)
 
 

@@ -43,8 +43,6 @@ BUDGETS: Mapping[str, Budget] = {
                 "attention",
                 "connectors",
                 "fleet.event_types",
-                "fleet.holding",
-                "fleet.tables",
                 "items",
                 "passes.carried",
                 "passes.event_types",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from chalice.app import Blueprint
 
@@ -11,7 +11,8 @@ from chalicelib.core.call import Call
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.endpoint import Answer, endpoint
 from chalicelib.core.errors import ChangedMeanwhile
-from chalicelib.fleet.checkins import leases, sheets, taking, usage, views
+from chalicelib.core.later import later
+from chalicelib.fleet.checkins import leases, taking, views
 from chalicelib.fleet.checkins.schemas import (
     CheckedIn,
     CheckIn,
@@ -23,6 +24,11 @@ from chalicelib.fleet.checkins.schemas import (
     Usage,
 )
 from chalicelib.fleet.checkins.views import ViewSettings
+
+if TYPE_CHECKING:
+    from chalicelib.fleet.checkins import sheets, usage
+else:
+    sheets, usage = later("chalicelib.fleet.checkins", "sheets", "usage")
 
 routes = Blueprint(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -15,6 +15,7 @@ from chalicelib.core import clock, journal, signing
 from chalicelib.core.access import Handset
 from chalicelib.core.errors import ChangedMeanwhile, EventIdReused, NotFound, Problem
 from chalicelib.core.events import fingerprint
+from chalicelib.core.later import later
 from chalicelib.core.public_keys import PublicKey
 from chalicelib.core.transaction import UnitOfWork, retried, transaction
 from chalicelib.fleet import records
@@ -31,8 +32,13 @@ from chalicelib.fleet.commands.schemas import (
     Wiping,
 )
 from chalicelib.fleet.commands.states import Proof, State
-from chalicelib.fleet.guards import choke, warrants
+from chalicelib.fleet.guards import choke
 from chalicelib.fleet.guards.choke import Target
+
+if TYPE_CHECKING:
+    from chalicelib.fleet.guards import warrants
+else:
+    (warrants,) = later("chalicelib.fleet.guards", "warrants")
 
 
 class Taken(NamedTuple):

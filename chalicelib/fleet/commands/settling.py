@@ -7,16 +7,22 @@ done once.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from chalicelib.core import clock, telemetry
+from chalicelib.core.later import later
 from chalicelib.core.transaction import UnitOfWork, retried, transaction
 from chalicelib.fleet.commands import boxes, proving, rules
 from chalicelib.fleet.commands.boxes import Held
 from chalicelib.fleet.commands.kinds import KINDS
 from chalicelib.fleet.commands.schemas import Box, Command
 from chalicelib.fleet.commands.states import State
-from chalicelib.fleet.guards import breaker, warrants
+from chalicelib.fleet.guards import breaker
+
+if TYPE_CHECKING:
+    from chalicelib.fleet.guards import warrants
+else:
+    (warrants,) = later("chalicelib.fleet.guards", "warrants")
 
 UNPROVEN: Final = "authority-not-proven"
 

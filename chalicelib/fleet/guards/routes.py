@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from chalice.app import Blueprint
 from msgspec import Meta
@@ -12,9 +12,9 @@ from chalicelib.core.call import Call
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.endpoint import endpoint
 from chalicelib.core.errors import ChangedMeanwhile, DeviceBlocked, NotFound
+from chalicelib.core.later import later
 from chalicelib.core.schemas import Page
 from chalicelib.fleet.commands.rules import NotApplicable, TooManyCommands
-from chalicelib.fleet.guards import approvers, closing, warrants
 from chalicelib.fleet.guards.breaker import BreakerOpen
 from chalicelib.fleet.guards.buckets import BlastLimitReached, BucketSettings
 from chalicelib.fleet.guards.choke import ApprovalsRequired
@@ -34,6 +34,11 @@ from chalicelib.fleet.guards.schemas import (
     SetTold,
 )
 from chalicelib.fleet.guards.warrant_schemas import EndWarrant, RequestWarrant, WarrantId, Warrants, WarrantTold
+
+if TYPE_CHECKING:
+    from chalicelib.fleet.guards import approvers, closing, warrants
+else:
+    approvers, closing, warrants = later("chalicelib.fleet.guards", "approvers", "closing", "warrants")
 
 routes = Blueprint(__name__)
 

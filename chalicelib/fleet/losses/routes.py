@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from chalice.app import Blueprint
 
@@ -11,12 +11,12 @@ from chalicelib.core.call import Call
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.endpoint import endpoint
 from chalicelib.core.errors import ChangedMeanwhile, DeviceBlocked, NotFound
+from chalicelib.core.later import later
 from chalicelib.fleet.commands.routes import COMMANDED, COMMANDERS, READERS
 from chalicelib.fleet.commands.rules import NotApplicable, TooManyCommands
 from chalicelib.fleet.commands.schemas import CommandTold
 from chalicelib.fleet.guards.breaker import BreakerOpen
 from chalicelib.fleet.guards.buckets import BlastLimitReached, BucketSettings
-from chalicelib.fleet.losses import ending, ladder, opening, positions, showing
 from chalicelib.fleet.losses.rules import CaseOver, NoLostMode, NoWipe, TooManyReports
 from chalicelib.fleet.losses.schemas import (
     CaseId,
@@ -34,6 +34,13 @@ from chalicelib.fleet.losses.schemas import (
     ReportLoss,
     SawWiped,
 )
+
+if TYPE_CHECKING:
+    from chalicelib.fleet.losses import ending, ladder, opening, positions, showing
+else:
+    ending, ladder, opening, positions, showing = later(
+        "chalicelib.fleet.losses", "ending", "ladder", "opening", "positions", "showing"
+    )
 
 routes = Blueprint(__name__)
 
