@@ -13,7 +13,6 @@ from chalicelib.core.access import AccessRow, DeviceState
 from chalicelib.core.call import Call
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.errors import RequestInvalid
-from chalicelib.core.http_signatures import SignatureSettings
 from chalicelib.core.later import later
 from chalicelib.core.public_keys import PublicKey
 from chalicelib.core.transaction import retried, transaction
@@ -26,6 +25,7 @@ from chalicelib.fleet.commands.kinds import Ownership
 from chalicelib.fleet.commands.schemas import Box
 from chalicelib.fleet.google_roots import TRUSTED_ROOTS
 from chalicelib.fleet.guards import passkeys
+from chalicelib.fleet.own_settings import EnrolmentSettings
 from chalicelib.fleet.rules import (
     AlreadyEnrolled,
     AttestationInvalid,
@@ -55,16 +55,6 @@ else:
 _SECRET_BYTES = 24
 _CHALLENGE_BYTES = 32
 _COORDINATE_BYTES = 32
-
-
-class EnrolmentSettings(SignatureSettings, frozen=True, kw_only=True):
-    """Where handsets find the API; and our application's package name with the SHA-256 (hex, separated by spaces) of
-    the certificates that sign it.
-    """
-
-    public_url: str
-    attestation_package: str
-    attestation_signers: str
 
 
 class Newcomer(msgspec.Struct, frozen=True):

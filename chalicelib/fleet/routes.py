@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from chalice.app import Blueprint
 
 from chalicelib.core.access import public, staff
@@ -9,10 +11,11 @@ from chalicelib.core.call import Call
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.endpoint import MIB, endpoint
 from chalicelib.core.errors import ChangedMeanwhile, ClockSkewed, DeviceBlocked, IdentityRequired, NotFound
-from chalicelib.fleet import enrolment, service
-from chalicelib.fleet.enrolment import EnrolmentSettings
+from chalicelib.core.later import later
+from chalicelib.fleet import service
 from chalicelib.fleet.guards.breaker import BreakerOpen
 from chalicelib.fleet.guards.buckets import BlastLimitReached, BucketSettings
+from chalicelib.fleet.own_settings import EnrolmentSettings
 from chalicelib.fleet.rules import (
     AlreadyEnrolled,
     AttestationInvalid,
@@ -33,6 +36,11 @@ from chalicelib.fleet.schemas import (
     Ticket,
     TicketRequest,
 )
+
+if TYPE_CHECKING:
+    from chalicelib.fleet import enrolment
+else:
+    (enrolment,) = later("chalicelib.fleet", "enrolment")
 
 routes = Blueprint(__name__)
 

@@ -12,7 +12,7 @@ from chalicelib.core.callers import StaffMember
 from chalicelib.core.endpoint import Answer, endpoint
 from chalicelib.core.errors import ChangedMeanwhile
 from chalicelib.core.later import later
-from chalicelib.fleet.checkins import leases, taking, views
+from chalicelib.fleet.checkins import leases, taking
 from chalicelib.fleet.checkins.schemas import (
     CheckedIn,
     CheckIn,
@@ -23,12 +23,12 @@ from chalicelib.fleet.checkins.schemas import (
     SeenSearch,
     Usage,
 )
-from chalicelib.fleet.checkins.views import ViewSettings
+from chalicelib.fleet.own_settings import ViewSettings
 
 if TYPE_CHECKING:
-    from chalicelib.fleet.checkins import sheets, usage
+    from chalicelib.fleet.checkins import sheets, usage, views
 else:
-    sheets, usage = later("chalicelib.fleet.checkins", "sheets", "usage")
+    sheets, usage, views = later("chalicelib.fleet.checkins", "sheets", "usage", "views")
 
 routes = Blueprint(__name__)
 

@@ -10,7 +10,6 @@ from typing import Final, NamedTuple
 from chalicelib.core import clock, settings
 from chalicelib.core.access import AccessRow, DeviceState
 from chalicelib.core.callers import StaffMember
-from chalicelib.core.settings import Settings
 from chalicelib.core.table import find_together
 from chalicelib.fleet.checkins import rules, usage
 from chalicelib.fleet.checkins.rules import Looked, Seen
@@ -23,6 +22,7 @@ from chalicelib.fleet.checkins.schemas import (
     SeenDevices,
     SeenSearch,
 )
+from chalicelib.fleet.own_settings import ViewSettings
 from chalicelib.fleet.tables import CheckInRow, DeviceRow
 from chalicelib.people import lookup as people
 
@@ -30,12 +30,6 @@ PAGE: Final = 50
 """As many as one call reads, of two tables."""
 MOST: Final = 1000
 """Of a depot: far more than any has."""
-
-
-class ViewSettings(Settings, frozen=True, kw_only=True):
-    """The oldest version of our app that is up to date."""
-
-    oldest_app: str = "1.0"
 
 
 class Known(NamedTuple):

@@ -12,20 +12,15 @@ from typing import NamedTuple
 from chalicelib.core import events
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.errors import AccessDenied, ChangedMeanwhile
-from chalicelib.core.settings import Settings, load
+from chalicelib.core.settings import load
 from chalicelib.core.transaction import retried, transaction
 from chalicelib.fleet.attestation import Assurance
+from chalicelib.fleet.own_settings import OwnApp
 from chalicelib.fleet.policies import rules, standing
 from chalicelib.fleet.policies.schemas import Group, GroupKind, GroupPolicy, GroupSet, GroupTold
 from chalicelib.fleet.policies.store import encoded, key_of
 from chalicelib.fleet.tables import PolicyRow
 from chalicelib.people import lookup as people
-
-
-class OwnApp(Settings, frozen=True, kw_only=True):
-    """Our own application, by its package, as it is attested at enrolment."""
-
-    attestation_package: str
 
 
 class _Document(NamedTuple):

@@ -15,8 +15,8 @@ from chalicelib.core.access import AccessRow
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.errors import NotFound, RequestInvalid
 from chalicelib.core.events import Event
-from chalicelib.core.settings import Settings
 from chalicelib.core.transaction import retried, transaction
+from chalicelib.fleet.own_settings import RolloutSettings
 from chalicelib.fleet.policies import applying, rules, standing
 from chalicelib.fleet.policies.documents import require_everywhere
 from chalicelib.fleet.policies.rules import RolloutStands, Tally, VersionOutOfTurn
@@ -27,12 +27,6 @@ from chalicelib.fleet.tables import PolicyRow
 
 SYSTEM = "system/policy"
 TOO_MANY_FAILED = "too many handsets could not apply it"
-
-
-class RolloutSettings(Settings, frozen=True, kw_only=True):
-    """For how many hours each ring tries a version at least."""
-
-    ring_hours: float = 24
 
 
 def publish(version: int, wanted: Publish, *, by: StaffMember, correlation_id: str) -> RolloutTold:

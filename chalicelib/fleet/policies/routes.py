@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from chalice.app import Blueprint
 from msgspec import Meta
@@ -12,10 +12,10 @@ from chalicelib.core.call import Call
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.endpoint import Answer, endpoint
 from chalicelib.core.errors import ChangedMeanwhile, NotFound
+from chalicelib.core.later import later
 from chalicelib.core.schemas import Schema
-from chalicelib.fleet.policies import applying, documents, rollouts, serving
-from chalicelib.fleet.policies.documents import OwnApp
-from chalicelib.fleet.policies.rollouts import RolloutSettings
+from chalicelib.fleet.own_settings import OwnApp, RolloutSettings
+from chalicelib.fleet.policies import applying, serving
 from chalicelib.fleet.policies.rules import RingTooYoung, RingUntried, RolloutStands, RolloutUnderWay, VersionOutOfTurn
 from chalicelib.fleet.policies.schemas import (
     Application,
@@ -31,6 +31,11 @@ from chalicelib.fleet.policies.schemas import (
     Version,
 )
 from chalicelib.fleet.schemas import DeviceId
+
+if TYPE_CHECKING:
+    from chalicelib.fleet.policies import documents, rollouts
+else:
+    documents, rollouts = later("chalicelib.fleet.policies", "documents", "rollouts")
 
 routes = Blueprint(__name__)
 
