@@ -7,8 +7,8 @@ keystore, and the lease key, which is made here. That is what each of them prote
 - Whoever has the handset has the hardware's key, and until `until` the lease key too. A handset that is switched off,
   or kept from the network, is unreadable 72 hours after its last check-in, without any command. So is one whose lease
   is withheld since it was lost, which is reversible: the same key is given again once it is found.
-- Once two people have approved a wipe, what the lease keys are made from is destroyed (`guards.choke`): no container
-  of the device can be opened any more that is not open.
+- Once the handset has signed for a wipe, or was given up after two people had approved one, what the lease keys are
+  made from is destroyed (`guards.choke`): no container of the device can be opened any more that is not open.
 
 It does not protect from whoever takes over an unlocked handset within its lease, nor from a handset that was changed so
 that it keeps the key, or whose clock is turned back: one whose key is not attested gets eight hours at most, since
