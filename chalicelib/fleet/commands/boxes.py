@@ -195,24 +195,19 @@ def say_moved(work: UnitOfWork, box: Box, command: Command, *, by: str, correlat
     say(work, box, command.id, command.state.value, moved, by=by, correlation_id=correlation_id)
 
 
-def say_state(work: UnitOfWork, box: Box, state: DeviceState, what: str, *, by: str, correlation_id: str) -> None:
-    """Write into a device's journal what it may do from now on: `facteo.device.<what>`."""
-    changed = DeviceStateChanged(generation=box.generation, state=state, loss=box.loss)
+def say_change(work: UnitOfWork, before: Held, box: Box, state: DeviceState, *, by: str, correlation_id: str) -> None:
+    """Write into a device's journal what it may do from now on, if that is not what it might before."""
+    if state is before.state:
+        return
     event = events.make(
-        f"facteo.device.{what}",
+        f"facteo.device.{_SAID[state]}",
         f"device/{box.device}",
-        changed,
+        DeviceStateChanged(generation=box.generation, state=state, loss=box.loss),
         actor=by,
         correlation_id=correlation_id,
         place=f"depot/{box.depot}",
     )
     work.append(event)
-
-
-def say_change(work: UnitOfWork, before: Held, box: Box, state: DeviceState, *, by: str, correlation_id: str) -> None:
-    """Write into a device's journal what it may do from now on, if that is not what it might before."""
-    if state is not before.state:
-        say_state(work, box, state, _SAID[state], by=by, correlation_id=correlation_id)
 
 
 def _held(entry: AccessRow, row: CommandsRow | None) -> Held:

@@ -15,21 +15,17 @@ def poll(who: Handset, *, correlation_id: str) -> Orders:
     held = [boxes.of_handset(who)]
 
     def given() -> Orders:
-        before = held.pop() if held else _again(who)
+        before = held.pop() if held else boxes.load(who.device)
         return _give_out(who, before, correlation_id)
 
     return retried(given)
 
 
-def _again(who: Handset) -> Held:
-    return boxes.load(who.device)
-
-
 def _give_out(who: Handset, before: Held, correlation_id: str) -> Orders:
     if proving.seen_again(before, who, correlation_id=correlation_id):
-        before = _again(who)
+        before = boxes.load(who.device)
     if settling.settle(before, correlation_id=correlation_id):
-        before = _again(who)
+        before = boxes.load(who.device)
     now = clock.now()
     ready = rules.deliverable(before.box, now)
     if before.box.generation != who.generation or not ready:

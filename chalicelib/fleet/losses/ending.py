@@ -136,8 +136,7 @@ def _stood_down(end: Ending, box: Box) -> Box:
 
 def _readmit(end: Ending, box: Box) -> None:
     state = boxes.save(end.work, end.before, box, lease_withheld=False)
-    if state is DeviceState.ENROLLED:
-        boxes.say_state(end.work, box, state, "readmitted", by=end.by, correlation_id=end.correlation_id)
+    boxes.say_change(end.work, end.before, box, state, by=end.by, correlation_id=end.correlation_id)
 
 
 def _retire(end: Ending, box: Box, reason: str) -> None:

@@ -145,8 +145,7 @@ def _opened(before: Held, said: Declared) -> LossCase:
         _say_opened(work, case, said)
         box = msgspec.structs.replace(before.box, loss=case.id)
         state = boxes.save(work, before, box, lease_withheld=withheld)
-        if state is not before.state:
-            boxes.say_state(work, box, state, "quarantined", by=said.by, correlation_id=said.correlation_id or case.id)
+        boxes.say_change(work, before, box, state, by=said.by, correlation_id=said.correlation_id or case.id)
     return case
 
 
