@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from chalicelib.core import clock, events, settings
+from chalicelib.core import clock, events, settings, signing
 from chalicelib.core.callers import StaffMember
 from chalicelib.core.errors import ChangedMeanwhile, NotFound, RequestInvalid
 from chalicelib.core.schemas import Schema
@@ -145,7 +145,7 @@ def read() -> ApproversTold:
 
 def text_of(approved: Approved) -> ApproverSet:
     """What a set's text says."""
-    return msgspec.json.decode(passkeys.bytes_of(approved.text), type=ApproverSet)
+    return msgspec.json.decode(signing.from_base64url(approved.text), type=ApproverSet)
 
 
 def _register(wanted: RegisterPasskey, by: StaffMember, correlation_id: str) -> PasskeyTold:
@@ -201,7 +201,7 @@ def _named(wanted: ProposeSet, known: ApproverSet, candidates: Mapping[str, Kept
 def _unapproved(following: ApproverSet) -> Approved:
     """A set as it is to be approved. Raises RequestInvalid for one that handsets would not read."""
     text = passkeys.encoded(following)
-    if len(passkeys.bytes_of(text)) > spelling.MOST_TEXT_BYTES:
+    if len(signing.from_base64url(text)) > spelling.MOST_TEXT_BYTES:
         raise RequestInvalid("Name fewer people: handsets take 16,384 bytes.")
     if not all(approver.id.isprintable() for approver in following.approvers):
         raise RequestInvalid("Name people by printable characters.")

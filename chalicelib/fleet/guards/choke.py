@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from chalicelib.core import clock, keyring
+from chalicelib.core import clock, keyring, signing
 from chalicelib.core.errors import Conflict
 from chalicelib.core.transaction import UnitOfWork
 from chalicelib.fleet.commands.kinds import KINDS, Kind
@@ -90,4 +90,4 @@ def destroy_escrow(work: UnitOfWork, target: Target, authority: Authority | None
 
 
 def _text_of(approved: Approved) -> WarrantText:
-    return msgspec.json.decode(passkeys.bytes_of(approved.text), type=WarrantText)
+    return msgspec.json.decode(signing.from_base64url(approved.text), type=WarrantText)

@@ -6,7 +6,6 @@ that are kept in several places have none.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import secrets
 from collections.abc import Mapping
@@ -96,7 +95,7 @@ def registered(made: Registration, *, challenge: str, actor: str) -> Approver:
     try:
         verified = webauthn.verify_registration_response(
             credential=_as_json(made.id, made.response),
-            expected_challenge=bytes_of(challenge),
+            expected_challenge=signing.from_base64url(challenge),
             expected_rp_id=known.passkey_rp_id,
             expected_origin=known.passkey_origins.split(),
             require_user_verification=True,
@@ -133,7 +132,7 @@ def require_approval(text: str, approval: Approval, judges: ApproverSet) -> None
     try:
         webauthn.verify_authentication_response(
             credential=_as_json(approval.credential, approval),
-            expected_challenge=hashlib.sha256(bytes_of(text)).digest(),
+            expected_challenge=hashlib.sha256(signing.from_base64url(text)).digest(),
             expected_rp_id=judges.rp_id,
             expected_origin=list(judges.origins),
             credential_public_key=_cose(approver.public_key),
@@ -163,17 +162,12 @@ def allowed(judges: ApproverSet) -> tuple[AllowedCredential, ...]:
 
 def challenge_of(text: str) -> str:
     """What a passkey is to sign to confirm a text (both base64url): its SHA-256."""
-    return signing.base64url(hashlib.sha256(bytes_of(text)).digest())
+    return signing.base64url(hashlib.sha256(signing.from_base64url(text)).digest())
 
 
 def digest_of(text: str) -> str:
     """The SHA-256 (hex) of a text that is given in base64url."""
-    return hashlib.sha256(bytes_of(text)).hexdigest()
-
-
-def bytes_of(base64url: str) -> bytes:
-    """The bytes of base64url without padding."""
-    return base64.urlsafe_b64decode(base64url + "=" * (-len(base64url) % 4))
+    return hashlib.sha256(signing.from_base64url(text)).hexdigest()
 
 
 def _check_spelling(text: str, approval: Approval) -> None:
@@ -239,7 +233,8 @@ def _public_key(decoded: Any) -> PublicKey:
 def _cose(key: PublicKey) -> bytes:
     import cbor2  # noqa: PLC0415 - comes with the library
 
-    return cbor2.dumps({1: 2, 3: ES256, -1: _P256, -2: bytes_of(key.x), -3: bytes_of(key.y)})
+    x, y = signing.from_base64url(key.x), signing.from_base64url(key.y)
+    return cbor2.dumps({1: 2, 3: ES256, -1: _P256, -2: x, -3: y})
 
 
 def _base64url_of_text(text: str) -> str:

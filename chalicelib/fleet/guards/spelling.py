@@ -6,7 +6,6 @@ otherwise. The numbers are those of the handset (tests/protocol holds both toget
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import Any, Final
 
@@ -22,7 +21,7 @@ MOST_CREDENTIAL_BYTES: Final = 256
 
 def raw(text: str, most: int) -> bytes:
     """At most so many bytes from base64url without padding, in its one spelling. Raises ValueError."""
-    found = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    found = signing.from_base64url(text)
     if signing.base64url(found) != text or len(found) > most:
         raise ValueError("no base64url of that length")
     return found
